@@ -1,0 +1,147 @@
+//! The hooks that a plugin implements, and what they answer.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{Context, Event};
+
+/// The hooks of a plugin. Both have default bodies: a filter writes `before`, a logger `after`.
+///
+/// The host contains what goes wrong: a panic, an error or a hook that takes longer than the
+/// entry's `timeout` is counted and answered by the operator's `on_error`, and the event goes on
+/// as if this hook had not changed it.
+#[async_trait]
+pub trait Plugin: Send + Sync + 'static {
+    /// Runs before the event takes effect, in the order of the configuration file. May change
+    /// or refuse the event.
+    ///
+    /// Never block the thread here: only `await` can be interrupted by the time limit.
+    ///
+    /// # Errors
+    /// An error means "this hook could not decide"; the operator's `on_error` then decides.
+    async fn before(&self, cx: &Context, event: &mut Event) -> Result<Verdict, HookError> {
+        let _ = (cx, event);
+        Ok(Verdict::Pass)
+    }
+
+    /// Runs after the event took effect or was refused, with who refused it. Cannot change it,
+    /// must not block: the sender already has its answer, but other events wait.
+    fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
+        let _ = (cx, event, outcome);
+    }
+
+    /// Runs once before the first event: open files and connections here, never in
+    /// [`Definition::new`](crate::Definition::new).
+    ///
+    /// # Errors
+    /// An error stops the daemon's start with this message.
+    async fn start(&self) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    /// Runs once after the last event, within the daemon's drain grace.
+    async fn stop(&self) {}
+}
+
+/// What a hook decides about an event. The first `Deny` or `Drop` ends the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it go on.
+    Pass,
+    /// Refuse it, and tell the client.
+    Deny {
+        /// A stable word for programs, such as `content_denied`.
+        code: Cow<'static, str>,
+        /// A sentence for people.
+        message: Cow<'static, str>,
+    },
+    /// Refuse it without telling the client. On `register`, `login` and `connect`, where an
+    /// answer is owed, the client gets the code `refused`.
+    Drop,
+}
+
+impl Verdict {
+    /// A refusal that the client is told.
+    pub fn deny(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Verdict::Deny {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A hook could not decide. Any error converts into it, so `?` works in hooks.
+#[derive(Debug)]
+pub struct HookError(Box<dyn Error + Send + Sync>);
+
+impl HookError {
+    /// An error that says `message`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into().into())
+    }
+}
+
+impl fmt::Display for HookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// `HookError` itself is not an `Error`, which leaves room for this blanket conversion.
+impl<E: Error + Send + Sync + 'static> From<E> for HookError {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+/// How an event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was decided, and by whom.
+    pub decision: Decision,
+    /// From the event's arrival to its decision: for a message, until it was stored.
+    pub elapsed: Duration,
+}
+
+/// What was decided about an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It took effect.
+    Accepted {
+        /// A message's place in its conversation, or the last message seen.
+        seq: Option<u64>,
+        /// Whether a message was a retry of one already stored.
+        duplicate: bool,
+    },
+    /// An entry of the chain refused it.
+    Denied {
+        /// The entry's name.
+        by: Arc<str>,
+        /// The stable word the client was given.
+        code: Cow<'static, str>,
+    },
+    /// An entry of the chain dropped it without a word.
+    Dropped {
+        /// The entry's name.
+        by: Arc<str>,
+    },
+    /// The daemon itself refused it or could not carry it out.
+    Failed {
+        /// The stable code the client was given, such as `unavailable`.
+        code: &'static str,
+    },
+}
+
+impl Decision {
+    /// One of `accepted`, `denied`, `dropped`, `failed`: a bounded label for metrics and logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Decision::Accepted { .. } => "accepted",
+            Decision::Denied { .. } => "denied",
+            Decision::Dropped { .. } => "dropped",
+            Decision::Failed { .. } => "failed",
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! The tables of the configuration file: every key, with its default and its bounds.
+//!
+//! A doc comment here is the key's help: it appears in the JSON Schema and, word for word, in
+//! `config/confab.toml`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use confab_plugin::{ByteSize, Duration, EventKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Addresses, the web chat, and how the daemon stops.
+    pub server: Server,
+    /// Tokens and passwords.
+    pub auth: Auth,
+    /// What one client may ask of the daemon.
+    pub limits: Limits,
+    /// Where messages are kept.
+    pub store: Store,
+    /// What the daemon says of itself.
+    pub log: Log,
+    /// The chain: every event passes these entries in this order.
+    pub plugins: Vec<PluginEntry>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where apps and browsers connect.
+    pub listen: SocketAddr,
+    /// Where Prometheus and health checks connect: /metrics, /healthz, /readyz. Keep it private.
+    pub admin_listen: SocketAddr,
+    /// Serve the web chat at /.
+    pub web: bool,
+    /// Serve the API description at /openapi.json and a page to try it at /docs.
+    pub docs: bool,
+    /// Other sites whose pages may use this server from a browser, such as
+    /// "https://chat.example.org"; "*" allows all. The server's own pages always may.
+    pub allowed_origins: Vec<String>,
+    /// Threads that serve clients; 0 means one for each core. At most 1024.
+    pub worker_threads: usize,
+    /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits.
+    pub drain_grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            web: true,
+            docs: true,
+            allowed_origins: Vec::new(),
+            worker_threads: 0,
+            drain_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The key that signs tokens with HS256, HS384 or HS512: at least 32 bytes. Better given by
+    /// the variable SECRET_KEY or by secret_key_file. Without one, the embedded store makes one
+    /// and keeps it beside its data.
+    pub secret_key: Option<Secret>,
+    /// A file that holds the secret key.
+    pub secret_key_file: Option<PathBuf>,
+    /// How tokens are signed: HS256, HS384, HS512 with the secret key; RS256, ES256 or EdDSA
+    /// with private_key_file. Tokens signed in any other way are refused.
+    pub algorithm: Algorithm,
+    /// For RS256, ES256 and EdDSA: the private key, a PEM file (PKCS#8).
+    pub private_key_file: Option<PathBuf>,
+    /// For RS256, ES256 and EdDSA: the public key that belongs to it, a PEM file (SPKI).
+    pub public_key_file: Option<PathBuf>,
+    /// The "iss" of tokens: who made them.
+    pub issuer: String,
+    /// The "aud" of tokens: for whom they are.
+    pub audience: String,
+    /// How long a token is good. A session ends when its token does. From 1m to
+    /// max_token_lifetime.
+    pub token_lifetime: Duration,
+    /// Tokens that claim to be good for longer than this are refused. At most 365days.
+    pub max_token_lifetime: Duration,
+    /// How far the clocks of machines that share the key may differ. At most 5m.
+    pub leeway: Duration,
+    /// The fewest characters of a new password. From 1 to 64.
+    pub min_password_length: usize,
+    /// argon2id: memory of one hash. Changed parameters are taken up at each user's next login.
+    /// From 8MiB to 1GiB.
+    pub argon2_memory: ByteSize,
+    /// argon2id: passes over the memory. From 1 to 100.
+    pub argon2_iterations: u32,
+    /// argon2id: lanes. From 1 to 16.
+    pub argon2_parallelism: u32,
+    /// Passwords hashed at the same time, each with argon2_memory; 0 means one for each core.
+    /// At most 1024.
+    pub hash_concurrency: usize,
+    /// Logins and registrations that may wait for a hash; one more gets 503. At most 100000.
+    pub hash_queue: usize,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            secret_key: None,
+            secret_key_file: None,
+            algorithm: Algorithm::HS256,
+            private_key_file: None,
+            public_key_file: None,
+            issuer: "confab".into(),
+            audience: "confab".into(),
+            token_lifetime: Duration::from_secs(24 * 60 * 60),
+            max_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            leeway: Duration::from_secs(30),
+            min_password_length: 8,
+            argon2_memory: ByteSize::mib(19),
+            argon2_iterations: 2,
+            argon2_parallelism: 1,
+            hash_concurrency: 0,
+            hash_queue: 256,
+        }
+    }
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    HS256,
+    /// HMAC with SHA-384.
+    HS384,
+    /// HMAC with SHA-512.
+    HS512,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections on the public listener; further ones wait in the kernel's backlog.
+    /// From 1 to 10000000.
+    pub connections: usize,
+    /// Sessions of one user, over all devices on this node. From 1 to 10000.
+    pub sessions_per_user: usize,
+    /// From accepting a connection (or the first byte of a further request) until the answer
+    /// begins. From 1s to 5m.
+    pub request_timeout: Duration,
+    /// How long a connection may stay open without a request, or without taking the answer.
+    /// From 1s to 1h.
+    pub keep_alive: Duration,
+    /// The body of one HTTP request. From 1KiB to 16MiB.
+    pub body: ByteSize,
+    /// One WebSocket message from a client. From 1KiB to 16MiB.
+    pub frame: ByteSize,
+    /// The text of one chat message. From 1B to the size of a frame.
+    pub content: ByteSize,
+    /// Messages one session may have on their way to the store; then its socket is not read
+    /// until one is stored. From 1 to 65536.
+    pub in_flight: usize,
+    /// What may wait to be written to one slow session: frames. From 16 to 1000000.
+    pub outbox_frames: usize,
+    /// What may wait to be written to one slow session: bytes. From 16KiB to 1GiB.
+    pub outbox: ByteSize,
+    /// How long writing to a session may make no progress. From 1s to 10m.
+    pub write_timeout: Duration,
+    /// How often an idle session is pinged. From 1s to 10m.
+    pub ping_interval: Duration,
+    /// A session that sends nothing, not even the answer to a ping, is closed after this.
+    /// Longer than ping_interval, at most 1h.
+    pub idle_timeout: Duration,
+    /// Frames a session may send each second, over time; 0 means no limit. At most 1000000.
+    pub frame_rate: u32,
+    /// Frames a session may send at once before frame_rate applies. From 1 to 1000000.
+    pub frame_burst: u32,
+    /// Refused frames (malformed, or over the rate) in a row that end a session. From 1 to
+    /// 1000000.
+    pub refused_frames: u32,
+    /// Logins and registrations from one address each minute, over time; 0 means no limit. At
+    /// most 1000000.
+    pub auth_rate: u32,
+    /// Logins and registrations from one address at once before auth_rate applies. From 1 to
+    /// 1000000.
+    pub auth_burst: u32,
+    /// Messages that may wait for the store, over all sessions; one more is refused with
+    /// "overloaded". From 1 to 10000000.
+    pub store_queue: usize,
+    /// Items in one page of history or of conversations. From 1 to 1000.
+    pub page: usize,
+    /// Messages in the answer to one sync. From 1 to 10000.
+    pub sync_messages: usize,
+    /// Bytes of message text in the answer to one sync; one message always fits. From 1KiB to
+    /// 16MiB.
+    pub sync: ByteSize,
+    /// The highest unread count that is told; beyond it, counting would cost too much. From 1
+    /// to 1000000.
+    pub unread: usize,
+    /// Accounts kept in memory. From 16 to 10000000.
+    pub account_cache: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            sessions_per_user: 16,
+            request_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            body: ByteSize::kib(16),
+            frame: ByteSize::kib(64),
+            content: ByteSize::kib(16),
+            in_flight: 64,
+            outbox_frames: 4096,
+            outbox: ByteSize::mib(2),
+            write_timeout: Duration::from_secs(20),
+            ping_interval: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(60),
+            frame_rate: 100,
+            frame_burst: 2000,
+            refused_frames: 100,
+            auth_rate: 60,
+            auth_burst: 60,
+            store_queue: 10_000,
+            page: 100,
+            sync_messages: 500,
+            sync: ByteSize::kib(256),
+            unread: 1000,
+            account_cache: 10_000,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The folder of the embedded store; made when it is missing.
+    pub path: PathBuf,
+    /// Connections that read from the embedded store at the same time. From 1 to 64.
+    pub readers: usize,
+    /// The most changes in one transaction of the embedded store. From 1 to 100000.
+    pub batch: usize,
+    /// How long a query may wait for the embedded store. From 100ms to 5m.
+    pub timeout: Duration,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("confab-data"),
+            readers: 4,
+            batch: 1024,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// What to log: error, warn, info, debug or trace, also by module, such as
+    /// "info,confab::http=debug". The variable RUST_LOG overrides it.
+    pub level: String,
+    /// text for people, json for machines. Either goes to standard error.
+    pub format: LogFormat,
+    /// Lines that may wait to be written; further ones are dropped and counted. From 128 to
+    /// 1000000.
+    pub queue: usize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+            queue: 16_384,
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object for machines.
+    Json,
+}
+
+/// One entry of `[[plugins]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginEntry {
+    /// The compiled-in plugin.
+    #[serde(rename = "use")]
+    pub plugin: String,
+    /// The entry's label in metrics, logs and refusals: 1 to 64 of a-z 0-9 . _ -, unique in the
+    /// chain. The plugin's name unless given.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The kinds of events it handles. The plugin's own choice unless given.
+    #[serde(default)]
+    pub on: Option<Vec<EventKind>>,
+    /// enforce, or shadow: it decides, is counted, and changes nothing.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What a panic, an error or a timeout of this entry means for the event: deny or pass.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// How long it may take over one event. From 1ms to 1m.
+    #[serde(default = "PluginEntry::default_timeout")]
+    pub timeout: Duration,
+    /// The plugin's own options: see its manual page.
+    #[serde(default)]
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+impl PluginEntry {
+    fn default_timeout() -> Duration {
+        Duration::from_millis(50)
+    }
+
+    /// The entry's label: its name, or the plugin's.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.plugin)
+    }
+}
+
+/// Whether an entry's decisions take effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They do.
+    #[default]
+    Enforce,
+    /// They are counted, and change nothing.
+    Shadow,
+}
+
+/// What a failing hook means for the event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The event is refused with the code `plugin_failed`.
+    #[default]
+    Deny,
+    /// The event goes on as if the hook were not there.
+    Pass,
+}

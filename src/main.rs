@@ -1,0 +1,3 @@
+//! confab: from arguments to a command.
+
+fn main() {}

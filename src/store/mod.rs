@@ -1,0 +1,108 @@
+//! Where accounts, messages and read marks are kept: the trait, and its backends.
+//!
+//! Invariant: nothing outside this module names SQL or BSON.
+
+mod model;
+pub mod sqlite;
+
+use std::{collections::HashMap, fmt};
+
+use async_trait::async_trait;
+use confab_plugin::{UserId, Username};
+
+pub use model::{
+    Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
+    ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message, NewMark, NewMessage,
+    Timestamp,
+};
+
+/// Durable storage. Every method is safe to call concurrently; a method that changes something
+/// returns only when the change is durable. One conformance suite (`tests/store.rs`) holds for
+/// every backend.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps a new account.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`], also when two callers race for a name.
+    async fn create_account(&self, account: Account) -> Result<(), StoreError>;
+
+    /// The account with this id.
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this login name.
+    async fn account_by_name(&self, name: &Username) -> Result<Option<Account>, StoreError>;
+
+    /// Replaces the password's hash if it still is `old`; says whether it did.
+    async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError>;
+
+    /// Stores messages in the order given, and answers for each, in that order. Idempotent by
+    /// `(from, client_id)`: a retry returns the stored original, also within one batch. `seq`
+    /// is assigned per conversation without gaps. Some may fail while others succeed.
+    ///
+    /// # Errors
+    /// Each message's own: [`StoreError::IdReused`] when the id was used for another recipient,
+    /// [`StoreError::Unavailable`] when it was not made durable.
+    async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>>;
+
+    /// Moves read marks forward, and answers for each in the order given. `upto` beyond the
+    /// newest message means the newest message. Without any message, the mark is 0 and not kept.
+    async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>>;
+
+    /// A part of a conversation. Unknown conversations are empty.
+    async fn history(
+        &self,
+        conversation: Conversation,
+        query: HistoryQuery,
+    ) -> Result<HistoryPage, StoreError>;
+
+    /// A page of a user's conversations, newest first, those after `cursor`.
+    async fn conversations(
+        &self,
+        user: UserId,
+        cursor: Option<ConversationCursor>,
+        limit: usize,
+    ) -> Result<ConversationPage, StoreError>;
+
+    /// What `user` lacks, who has the messages up to `have[peer]` of each conversation, and
+    /// none of those that `have` does not name.
+    async fn changes_since(
+        &self,
+        user: UserId,
+        have: &HashMap<UserId, u64>,
+        limit: ChangeLimit,
+    ) -> Result<Changes, StoreError>;
+
+    /// Whether the store can answer now: for `/readyz`.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// How many calls of [`append`](Self::append) the backend likes to run at the same time.
+    fn lanes(&self) -> usize;
+
+    /// Finishes what waits and releases the backend. Later calls fail with `Unavailable`.
+    async fn close(&self);
+}
+
+/// Why a store could not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Another account has this name.
+    UsernameTaken,
+    /// The sender used this client id for a message to somebody else.
+    IdReused,
+    /// The backend cannot answer now, or not in time; nothing is known to have been stored.
+    /// The text is for the operator's log, never for a client.
+    Unavailable(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::UsernameTaken => f.write_str("the username is taken"),
+            StoreError::IdReused => f.write_str("the message id was used for another recipient"),
+            StoreError::Unavailable(why) => write!(f, "the store is unavailable: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

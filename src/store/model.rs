@@ -1,0 +1,248 @@
+//! What a store keeps: accounts, conversations, messages, read marks.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use confab_plugin::{UserId, Username};
+use serde::{Serialize, Serializer};
+use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+
+/// A moment, in milliseconds since 1970 in UTC. Written as RFC 3339 with milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The machine's clock.
+    pub fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+const RFC3339_MILLIS: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0) * 1_000_000;
+        let text = OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .ok()
+            .and_then(|time| time.format(RFC3339_MILLIS).ok())
+            .unwrap_or_else(|| "9999-12-31T23:59:59.999Z".into());
+        f.write_str(&text)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Two users, in the order of their ids, so that both name the same conversation. A user may
+/// converse with themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conversation(UserId, UserId);
+
+impl Conversation {
+    /// The conversation of these two, in either order.
+    pub fn between(a: UserId, b: UserId) -> Self {
+        Self(a.min(b), a.max(b))
+    }
+
+    /// The participant with the smaller id.
+    pub fn first(self) -> UserId {
+        self.0
+    }
+
+    /// The participant with the larger id.
+    pub fn second(self) -> UserId {
+        self.1
+    }
+}
+
+/// `A_B`: the two ids joined, as in the name of the collection.
+impl fmt::Display for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.0, self.1)
+    }
+}
+
+impl Serialize for Conversation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A user's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The permanent id.
+    pub id: UserId,
+    /// The login name, unique without regard to case.
+    pub username: Username,
+    /// The name to show, if one was given.
+    pub display_name: Option<Arc<str>>,
+    /// The password's hash in PHC format.
+    pub password_hash: Arc<str>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A message to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// The sender.
+    pub from: UserId,
+    /// The recipient.
+    pub to: UserId,
+    /// The text.
+    pub content: Arc<str>,
+    /// The sender's own id for it, by which a retry is known.
+    pub client_id: Option<Arc<str>>,
+    /// When the daemon received it.
+    pub at: Timestamp,
+}
+
+/// A stored message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its conversation.
+    pub conversation: Conversation,
+    /// Its place there: 1, 2, 3 … without gaps.
+    pub seq: u64,
+    /// The sender.
+    pub from: UserId,
+    /// The recipient.
+    pub to: UserId,
+    /// The text.
+    pub content: Arc<str>,
+    /// The sender's own id for it.
+    pub client_id: Option<Arc<str>>,
+    /// When it was received; never earlier than the message before it in the conversation.
+    pub at: Timestamp,
+}
+
+/// What [`append`](super::Store::append) did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The stored message: for a retry, the original.
+    pub message: Message,
+    /// Whether it was stored now; `false` for a retry.
+    pub new: bool,
+}
+
+/// "`reader` has seen what `peer` wrote, up to `upto`."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewMark {
+    /// Who has read.
+    pub reader: UserId,
+    /// Whose messages.
+    pub peer: UserId,
+    /// Up to which message; `None` for the newest of the conversation.
+    pub upto: Option<u64>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A stored read mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Who has read.
+    pub reader: UserId,
+    /// Whose messages.
+    pub peer: UserId,
+    /// Up to which message; 0 when none.
+    pub upto: u64,
+    /// When the mark was last moved.
+    pub at: Timestamp,
+}
+
+/// What [`mark_seen`](super::Store::mark_seen) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The mark as it now stands.
+    pub mark: Mark,
+    /// Whether it moved. Marks only move forward.
+    pub moved: bool,
+}
+
+/// Which part of a conversation is wanted. `before` and `after` are exclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// Only messages with a smaller `seq`.
+    pub before: Option<u64>,
+    /// Only messages with a larger `seq`; then the page holds the oldest of them, else the newest.
+    pub after: Option<u64>,
+    /// The most messages in the page.
+    pub limit: usize,
+}
+
+/// A part of a conversation, ascending by `seq`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Whether more messages match the query than fit in the page.
+    pub more: bool,
+}
+
+/// Where a page of conversations goes on: after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConversationCursor {
+    /// The time of its newest message.
+    pub at: Timestamp,
+    /// Its peer.
+    pub peer: UserId,
+}
+
+/// One conversation as one of its users sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationSummary {
+    /// The other one.
+    pub peer: UserId,
+    /// How many messages of the peer this user has not seen, at most the store's bound.
+    pub unread: u64,
+    /// The newest message.
+    pub last_message: Message,
+}
+
+/// A page of conversations, newest first (by time of the newest message, then by peer, both
+/// descending).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationPage {
+    /// The conversations.
+    pub conversations: Vec<ConversationSummary>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<ConversationCursor>,
+}
+
+/// The most that one answer to `changes_since` may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of message text; the first message is always included.
+    pub bytes: usize,
+}
+
+/// What a user lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Messages, ascending by `seq` and without a hole in each conversation.
+    pub messages: Vec<Message>,
+    /// Both sides' read marks (those above 0) of the conversations that were asked for and of
+    /// those with messages here.
+    pub marks: Vec<Mark>,
+    /// Whether nothing was left out.
+    pub complete: bool,
+}
