@@ -1,5 +1,29 @@
 //! confab, a chat daemon that hosts plugins. The modules in reading order, from the floor that
 //! knows nobody to the one that knows everyone.
 
+// Floor 3: the nouns, and the traits of what can be replaced.
+pub mod bus;
+pub mod chain;
+pub mod code;
 pub mod config;
+pub mod rate;
 pub mod store;
+pub mod values;
+pub mod wire;
+
+// Floor 4: who somebody is, and which plugins there are.
+pub mod auth;
+pub mod directory;
+pub mod registry;
+
+// Floor 5: the way of an event, and who is connected.
+pub mod dispatch;
+pub mod hub;
+
+// Floor 6: the API.
+pub mod http;
+
+// Floor 7: the daemon and its commands.
+pub mod app;
+pub mod shutdown;
+pub mod telemetry;

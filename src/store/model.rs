@@ -212,6 +212,10 @@ pub struct ConversationSummary {
     pub peer: UserId,
     /// How many messages of the peer this user has not seen, at most the store's bound.
     pub unread: u64,
+    /// Up to which message this user has seen the conversation.
+    pub seen: u64,
+    /// Up to which message the peer has.
+    pub seen_by_peer: u64,
     /// The newest message.
     pub last_message: Message,
 }

@@ -1,0 +1,236 @@
+//! The whole daemon: the only file that knows everyone. Wires, starts, drains.
+
+use std::{
+    fmt,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Instant,
+};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::{Accounts, Keys, Passwords, Tokens, secret_key_beside},
+    bus::{Bus, local::LocalBus},
+    chain::Chain,
+    config::Config,
+    directory::Directory,
+    dispatch::Dispatch,
+    http::{self, Serving, State},
+    hub::Hub,
+    registry, shutdown,
+    store::{Store, sqlite::SqliteStore},
+    telemetry,
+};
+
+/// Connections to the admin listener: a scraper, a health check, and some room.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Why the daemon could not start or go on: one line, which says what to do.
+#[derive(Debug)]
+pub struct AppError(String);
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl AppError {
+    fn new(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the daemon until a signal stops it.
+///
+/// # Errors
+/// When it cannot start: a port in use, a folder that cannot be written, a database of another
+/// version, a plugin that does not start.
+pub fn run(config: Config) -> Result<(), AppError> {
+    let _log = telemetry::start_log(&config.log);
+    let metrics = telemetry::start_metrics().map_err(AppError::new)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if config.server.worker_threads > 0 {
+        runtime.worker_threads(config.server.worker_threads);
+    }
+    let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
+    runtime.block_on(async { Daemon::start(config, metrics).await?.run().await })
+}
+
+/// The parts of a running daemon, in the order in which they are stopped.
+struct Daemon {
+    config: Arc<Config>,
+    stop: CancellationToken,
+    listeners: TaskTracker,
+    hub: Arc<Hub>,
+    dispatch: Arc<Dispatch>,
+    bus: Arc<dyn Bus>,
+    store: Arc<dyn Store>,
+    upkeep: CancellationToken,
+    admin: TaskTracker,
+}
+
+impl Daemon {
+    async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, AppError> {
+        let config = Arc::new(config);
+        // Ports first: it is the likeliest trouble, and cheap to find.
+        let public = bind("server.listen", config.server.listen)?;
+        let admin = bind("server.admin_listen", config.server.admin_listen)?;
+        let (public_address, admin_address) = (address(&public)?, address(&admin)?);
+
+        let (store, tokens) = blocking({
+            let config = Arc::clone(&config);
+            move || {
+                let unread = config.limits.unread as u64;
+                let store = SqliteStore::open(&config.store, unread).map_err(AppError::new)?;
+                let keys = Keys::load(&config.auth, || secret_key_beside(&config.store.path));
+                let tokens = Tokens::new(&config.auth, keys.map_err(AppError::new)?);
+                Ok::<_, AppError>((store, tokens))
+            }
+        })
+        .await?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let chain = Chain::build(&config.plugins, &registry::manifests())
+            .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
+        let chain = Arc::new(chain);
+        chain.start().await.map_err(AppError)?;
+
+        let limits = &config.limits;
+        let hub = Arc::new(Hub::new(limits));
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Arc::clone(&hub) as _));
+        let directory = Arc::new(Directory::new(Arc::clone(&store), limits.account_cache));
+        let dispatch = Arc::new(Dispatch::new(
+            chain,
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            Arc::clone(&hub),
+            Arc::clone(&directory),
+            limits,
+        ));
+        let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
+        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
+        let state = State::new(
+            &config,
+            Arc::clone(&dispatch),
+            Arc::clone(&hub),
+            Arc::clone(&store),
+            directory,
+            accounts,
+        );
+
+        let daemon = Self {
+            stop: shutdown::on_signal().map_err(AppError::new)?,
+            listeners: TaskTracker::new(),
+            hub,
+            dispatch,
+            bus,
+            store,
+            upkeep: CancellationToken::new(),
+            admin: TaskTracker::new(),
+            config,
+        };
+        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), daemon.upkeep.clone()));
+        daemon.serve_public(public, Arc::new(state));
+        daemon.serve_admin(admin, metrics);
+        announce(&daemon.config, public_address, admin_address);
+        Ok(daemon)
+    }
+
+    fn serve_public(&self, listener: TcpListener, state: Arc<State>) {
+        let serving = Serving {
+            listener,
+            connections: self.config.limits.connections,
+            endpoint: http::public(&self.config, state),
+        };
+        let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
+        self.listeners.spawn(async move {
+            let result = http::serve(serving, &config.limits, stop.cancelled()).await;
+            ended("public", result, &stop);
+        });
+    }
+
+    /// The admin listener stays until the very end, so that the drain can be watched.
+    fn serve_admin(&self, listener: TcpListener, metrics: PrometheusHandle) {
+        let serving = Serving {
+            listener,
+            connections: ADMIN_CONNECTIONS,
+            endpoint: http::admin::routes(metrics, Arc::clone(&self.store), Arc::clone(&self.hub)),
+        };
+        let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
+        let upkeep = self.upkeep.clone();
+        self.admin.spawn(async move {
+            let result = http::serve(serving, &config.limits, upkeep.cancelled()).await;
+            ended("admin", result, &stop);
+        });
+    }
+
+    async fn run(self) -> Result<(), AppError> {
+        self.stop.cancelled().await;
+        let (started, grace) = (Instant::now(), self.config.server.drain_grace.0);
+        let sessions = self.hub.len();
+        tracing::info!(sessions, grace = %self.config.server.drain_grace, "draining");
+        let left = || grace.saturating_sub(started.elapsed());
+
+        self.listeners.close();
+        let _ = tokio::time::timeout(left(), self.listeners.wait()).await;
+        let cut_off = self.hub.drain(left()).await;
+        // From here on nobody can send: what was taken is stored and answered.
+        self.dispatch.close().await;
+        let _ = tokio::time::timeout(left(), self.dispatch.chain().stop()).await;
+        self.bus.close().await;
+        self.store.close().await;
+        self.upkeep.cancel();
+        self.admin.close();
+        let _ = tokio::time::timeout(left(), self.admin.wait()).await;
+        tracing::info!(sessions, cut_off, seconds = started.elapsed().as_secs_f32(), "stopped");
+        Ok(())
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    http::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program uses it: choose another address",
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one"
+            }
+            _ => "choose another address",
+        };
+        AppError(format!("{key} = \"{address}\" cannot be listened on ({error}): {hint}"))
+    })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
+    listener.local_addr().map_err(AppError::new)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work).await.map_err(AppError::new)?
+}
+
+/// A listener that ends by itself takes the daemon with it: a daemon that nobody can reach
+/// must be restarted.
+fn ended(listener: &'static str, result: std::io::Result<()>, stop: &CancellationToken) {
+    if let Err(error) = result {
+        tracing::error!(listener, %error, "a listener failed");
+        stop.cancel();
+    }
+}
+
+/// Tells people where to go; scripts may read the addresses here when a port was 0.
+#[allow(clippy::print_stdout)]
+fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
+    println!("confab {}", env!("CARGO_PKG_VERSION"));
+    println!("  listening on http://{public}");
+    println!("  admin on     http://{admin}");
+    if config.server.web {
+        println!("  chat at      http://{public}/");
+    }
+    println!("  data in      {}", config.store.path.display());
+}

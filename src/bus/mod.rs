@@ -1,0 +1,47 @@
+//! How events reach the sessions of a user, wherever they are connected: the trait, and its
+//! backends.
+//!
+//! Invariant: nothing outside this module names Redis.
+
+pub mod local;
+
+use async_trait::async_trait;
+use confab_plugin::{SessionId, UserId};
+
+use crate::wire::Frame;
+
+/// A frame for all sessions of one user.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// Whose sessions.
+    pub to: UserId,
+    /// The session that has it already: the sender's own.
+    pub except: Option<SessionId>,
+    /// What they get.
+    pub frame: Frame,
+}
+
+/// Takes what the bus brings for users who are connected to this node. The hub is one.
+pub trait Deliver: Send + Sync + 'static {
+    /// Hands the frame to the user's sessions here. Called in the order of publishing for each
+    /// user; must not block.
+    fn deliver(&self, envelope: Envelope);
+}
+
+/// Carries events between the nodes. Delivery is at most once: what a bus loses, a client's
+/// `sync` finds in the store. One conformance suite (`tests/bus.rs`) holds for every backend.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Sends to all sessions of a user, on every node, this one included. Never waits: what
+    /// cannot be taken now is dropped and counted.
+    fn publish(&self, envelope: Envelope);
+
+    /// The first session of this user has opened here: bring what is published to them.
+    fn subscribe(&self, user: UserId);
+
+    /// The last session of this user here has closed.
+    fn unsubscribe(&self, user: UserId);
+
+    /// Sends what waits and releases the backend.
+    async fn close(&self);
+}

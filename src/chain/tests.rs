@@ -1,0 +1,220 @@
+//! What the chain promises, tried with plugins that misbehave on purpose.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use confab_plugin::{Definition, HookError, Plugin, Verdict, async_trait, testkit};
+
+use super::*;
+use crate::config::{Mode, OnError};
+
+/// Does to a message what its text says.
+struct Actor;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+static AFTER: Mutex<Vec<(String, &'static str)>> = Mutex::new(Vec::new());
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+#[async_trait]
+impl Plugin for Actor {
+    async fn before(&self, _: &Context, event: &mut Event) -> Result<Verdict, HookError> {
+        let Event::Message(message) = event else {
+            return Ok(Verdict::Pass);
+        };
+        let text = message.content().to_owned();
+        message.set_content(format!("{text}!"));
+        match text.trim_end_matches('!') {
+            "panic" => panic!("on purpose"),
+            "error" => Err(HookError::new("on purpose")),
+            "sleep" => {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                Ok(Verdict::Pass)
+            }
+            "yield" => {
+                tokio::task::yield_now().await;
+                Ok(Verdict::Pass)
+            }
+            "block" => {
+                std::thread::sleep(Duration::from_millis(60));
+                Ok(Verdict::Pass)
+            }
+            "deny" => Ok(Verdict::deny("no", "No.")),
+            "drop" => Ok(Verdict::Drop),
+            _ => Ok(Verdict::Pass),
+        }
+    }
+
+    fn after(&self, _: &Context, event: &Event, outcome: &Outcome) {
+        if let Event::Message(message) = event {
+            AFTER
+                .lock()
+                .unwrap()
+                .push((message.content().to_owned(), outcome.decision.as_str()));
+            assert!(!message.content().starts_with("after-panic"), "on purpose");
+        }
+    }
+
+    async fn start(&self) -> Result<(), HookError> {
+        STARTED.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl Definition for Actor {
+    const NAME: &'static str = "actor";
+    const SUMMARY: &'static str = "does what it is told";
+    const MANUAL: &'static str = "";
+    const ON: &'static [EventKind] = &[EventKind::Message];
+    type Options = NoOptions;
+
+    fn new(_: &str, _: NoOptions) -> Result<Self, Vec<Problem>> {
+        Ok(Actor)
+    }
+}
+
+fn entry(name: &str, mode: Mode, on_error: OnError) -> PluginEntry {
+    PluginEntry {
+        plugin: "actor".into(),
+        name: Some(name.into()),
+        on: None,
+        mode,
+        on_error,
+        timeout: confab_plugin::Duration::from_millis(20),
+        options: serde_json::Map::new(),
+    }
+}
+
+fn chain(entries: &[PluginEntry]) -> Arc<Chain> {
+    Arc::new(Chain::build(entries, &[Manifest::of::<Actor>()]).unwrap())
+}
+
+/// What became of a message with this text: its new text, or who refused it and how.
+async fn run(chain: &Arc<Chain>, text: &str) -> Result<String, (String, String)> {
+    let passage = Passage::enter(
+        Arc::clone(chain),
+        testkit::context(),
+        testkit::message(text),
+        Instant::now(),
+    );
+    match passage.await {
+        Ok(passage) => {
+            let Event::Message(message) = passage.event() else {
+                panic!("another event")
+            };
+            let text = message.content().to_owned();
+            passage.finish(Decision::Accepted {
+                seq: Some(1),
+                duplicate: false,
+            });
+            Ok(text)
+        }
+        Err(Refused::Tell(refusal)) => Err((
+            refusal.plugin.unwrap().to_string(),
+            refusal.code.into_owned(),
+        )),
+        Err(Refused::Silently) => Err((String::new(), "silently".into())),
+    }
+}
+
+#[tokio::test]
+async fn entries_run_in_order_and_the_first_refusal_ends_the_chain() {
+    let two = chain(&[
+        entry("one", Mode::Enforce, OnError::Deny),
+        entry("two", Mode::Enforce, OnError::Deny),
+    ]);
+    assert_eq!(run(&two, "hello").await, Ok("hello!!".into()));
+    assert_eq!(run(&two, "yield").await, Ok("yield!!".into()));
+    assert_eq!(run(&two, "deny").await, Err(("one".into(), "no".into())));
+    assert_eq!(
+        run(&two, "drop").await,
+        Err((String::new(), "silently".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_failing_hook_gets_what_on_error_says() {
+    for what in ["panic", "error", "sleep", "block"] {
+        let deny = chain(&[entry("strict", Mode::Enforce, OnError::Deny)]);
+        assert_eq!(
+            run(&deny, what).await,
+            Err(("strict".into(), "plugin_failed".into()))
+        );
+        let pass = chain(&[entry("lax", Mode::Enforce, OnError::Pass)]);
+        assert_eq!(
+            run(&pass, what).await,
+            Ok(what.into()),
+            "a failed hook changes nothing"
+        );
+    }
+}
+
+#[tokio::test]
+async fn shadow_mode_changes_nothing() {
+    let shadow = chain(&[entry("shadow", Mode::Shadow, OnError::Deny)]);
+    for what in ["hello", "deny", "drop", "panic", "error", "sleep"] {
+        assert_eq!(run(&shadow, what).await, Ok(what.into()));
+    }
+}
+
+#[tokio::test]
+async fn after_runs_once_for_every_entry_whatever_happened() {
+    let two = chain(&[
+        entry("one", Mode::Enforce, OnError::Deny),
+        entry("two", Mode::Enforce, OnError::Deny),
+    ]);
+    let outcomes = |prefix: &str| {
+        let all = AFTER.lock().unwrap();
+        let mine = all.iter().filter(|(text, _)| text.starts_with(prefix));
+        mine.map(|(_, outcome)| *outcome).collect::<Vec<_>>()
+    };
+    run(&two, "after-accepted").await.unwrap();
+    assert_eq!(outcomes("after-accepted"), ["accepted", "accepted"]);
+    run(&two, "after-panic").await.unwrap();
+    assert_eq!(
+        outcomes("after-panic"),
+        ["accepted", "accepted"],
+        "a panic there is contained"
+    );
+
+    let event = testkit::message("after-abandoned");
+    let passage = Passage::enter(Arc::clone(&two), testkit::context(), event, Instant::now()).await;
+    drop(passage);
+    assert_eq!(outcomes("after-abandoned"), ["failed", "failed"]);
+}
+
+#[tokio::test]
+async fn all_entries_that_cannot_be_built_are_told() {
+    let mut unknown = entry("x", Mode::Enforce, OnError::Deny);
+    unknown.plugin = "actress".into();
+    let mut options = entry("y", Mode::Enforce, OnError::Deny);
+    options.options.insert("volume".into(), 11.into());
+    let errors = Chain::build(&[unknown, options], &[Manifest::of::<Actor>()])
+        .err()
+        .unwrap();
+    let told: Vec<String> = errors.iter().map(|e| e.problems[0].to_string()).collect();
+    assert_eq!(told[0], "use: no plugin named \"actress\" is compiled in");
+    assert!(
+        told[1].starts_with("options: unknown field `volume`"),
+        "{}",
+        told[1]
+    );
+}
+
+#[tokio::test]
+async fn start_reaches_every_plugin() {
+    let before = STARTED.load(Ordering::SeqCst);
+    let two = chain(&[
+        entry("one", Mode::Enforce, OnError::Deny),
+        entry("two", Mode::Shadow, OnError::Deny),
+    ]);
+    two.start().await.unwrap();
+    assert_eq!(STARTED.load(Ordering::SeqCst) - before, 2);
+}

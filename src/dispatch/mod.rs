@@ -1,0 +1,292 @@
+//! The way of one event: chain, store, bus.
+
+mod lane;
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use arc_swap::ArcSwap;
+use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing};
+use metrics::counter;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::{
+    bus::{Bus, Envelope},
+    chain::{Chain, Passage, Refused},
+    code::{Code, Refusal},
+    config,
+    directory::{Directory, Profile},
+    hub::{AddError, CloseReason, Hub, Session, Ticket},
+    store::{ChangeLimit, Store, Timestamp},
+    values,
+    wire::{ClientFrame, Frame},
+};
+use lane::{Job, Lanes};
+
+/// Takes events from sessions, and carries them out.
+pub struct Dispatch {
+    chain: ArcSwap<Chain>,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    hub: Arc<Hub>,
+    directory: Arc<Directory>,
+    lanes: Lanes,
+    max_content: usize,
+    sync: ChangeLimit,
+}
+
+/// What became of a frame, as far as the session's own limits are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It was understood.
+    Understood,
+    /// It was not a frame that a client may send.
+    Refused,
+}
+
+impl Dispatch {
+    /// A dispatcher over these parts. Its tasks run until [`close`](Self::close).
+    pub fn new(
+        chain: Arc<Chain>,
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        hub: Arc<Hub>,
+        directory: Arc<Directory>,
+        limits: &config::Limits,
+    ) -> Self {
+        Self {
+            chain: ArcSwap::new(chain),
+            lanes: Lanes::start(&store, &bus, limits.store_queue),
+            store,
+            bus,
+            hub,
+            directory,
+            max_content: limits.content.as_usize(),
+            sync: ChangeLimit {
+                messages: limits.sync_messages,
+                bytes: limits.sync.as_usize(),
+            },
+        }
+    }
+
+    /// The chain that new events begin with.
+    pub fn chain(&self) -> Arc<Chain> {
+        self.chain.load_full()
+    }
+
+    /// Sends an event of an HTTP call through the chain.
+    ///
+    /// # Errors
+    /// The chain's refusal.
+    pub async fn enter(&self, cx: Context, event: Event) -> Result<Passage, Refused> {
+        Passage::enter(self.chain(), cx, event, Instant::now()).await
+    }
+
+    /// Opens a session, once the chain let its `connect` event through.
+    ///
+    /// # Errors
+    /// When the hub does not take it.
+    pub fn connect(&self, session: &Arc<Session>) -> Result<(), AddError> {
+        if self.hub.add(session)? {
+            self.bus.subscribe(session.user().id);
+        }
+        Ok(())
+    }
+
+    /// Closes a session.
+    pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+        if self.hub.remove(session) {
+            self.bus.unsubscribe(session.user().id);
+        }
+        let event = Event::Disconnect(Disconnect::new(reason.as_str()));
+        if let Ok(passage) = self.enter(session.context(), event).await {
+            passage.finish(Decision::Accepted {
+                seq: None,
+                duplicate: false,
+            });
+        }
+    }
+
+    /// Carries out one frame of a session. Returns once the frame's place in the order is
+    /// fixed; a message's answer comes when it is stored.
+    pub async fn receive(&self, session: &Arc<Session>, text: &Utf8Bytes) -> Received {
+        let started = Instant::now();
+        let result = match ClientFrame::parse(text) {
+            Ok(ClientFrame::Message { to, content, id }) => {
+                let ticket = Ticket::take(session, id.map(|id| Arc::from(&*id)));
+                self.message(ticket, &to, &content, started).await;
+                return Received::Understood;
+            }
+            Ok(ClientFrame::Typing { to, on }) => self.typing(session, &to, on, started).await,
+            Ok(ClientFrame::Seen { to, upto }) => self.seen(session, &to, upto, started).await,
+            Ok(ClientFrame::Sync { have }) => self.sync(session, &have).await,
+            Err(error) => {
+                let id = error.id.as_deref();
+                session.outbox().push(Frame::error(&error.refusal, id));
+                return Received::Refused;
+            }
+        };
+        if let Err(refusal) = result {
+            session.outbox().push(Frame::error(&refusal, None));
+        }
+        Received::Understood
+    }
+
+    async fn message(&self, ticket: Ticket, to: &str, content: &str, started: Instant) {
+        match self.admit(&ticket, to, content, started).await {
+            Ok(passage) => {
+                let at = Timestamp::from(passage.context().received);
+                self.lanes.send(Job::Message {
+                    ticket,
+                    passage,
+                    at,
+                });
+            }
+            Err(Refused::Tell(refusal)) => ticket.refuse(&refusal),
+            Err(Refused::Silently) => ticket.stay_silent(),
+        }
+    }
+
+    /// Checks a message and sends it through the chain.
+    async fn admit(
+        &self,
+        ticket: &Ticket,
+        to: &str,
+        content: &str,
+        started: Instant,
+    ) -> Result<Passage, Refused> {
+        let session = ticket.session();
+        values::check_content(content, self.max_content).map_err(Refused::Tell)?;
+        if let Some(id) = ticket.client_id() {
+            values::check_client_id(id).map_err(Refused::Tell)?;
+        }
+        let peer = self.find(to).await.map_err(Refused::Tell)?;
+        let id = ticket.client_id().cloned();
+        let message = Message::new(session.user().id, peer.user.id, content, id);
+        let passage = Passage::enter(
+            self.chain(),
+            session.context(),
+            Event::Message(message),
+            started,
+        )
+        .await?;
+        if let Event::Message(message) = passage.event()
+            && let Err(refusal) = values::check_content(message.content(), self.max_content)
+        {
+            // Only a hook can have made it so.
+            passage.finish(Decision::Failed {
+                code: Code::PluginFailed.as_str(),
+            });
+            return Err(Refused::Tell(Refusal::new(
+                Code::PluginFailed,
+                format!(
+                    "A plugin changed the text to one that cannot be sent. {}",
+                    refusal.message
+                ),
+            )));
+        }
+        Ok(passage)
+    }
+
+    async fn typing(
+        &self,
+        session: &Arc<Session>,
+        to: &str,
+        on: bool,
+        started: Instant,
+    ) -> Result<(), Refusal> {
+        let (from, peer) = (session.user().id, self.find(to).await?.user.id);
+        let event = Event::Typing(Typing::new(from, peer, on));
+        match Passage::enter(self.chain(), session.context(), event, started).await {
+            Ok(passage) => {
+                let frame = Frame::typing(from, peer, on);
+                self.bus.publish(Envelope {
+                    to: peer,
+                    except: Some(session.id()),
+                    frame,
+                });
+                passage.finish(Decision::Accepted {
+                    seq: None,
+                    duplicate: false,
+                });
+                Ok(())
+            }
+            Err(Refused::Tell(refusal)) => Err(refusal),
+            Err(Refused::Silently) => Ok(()),
+        }
+    }
+
+    async fn seen(
+        &self,
+        session: &Arc<Session>,
+        to: &str,
+        upto: Option<u64>,
+        started: Instant,
+    ) -> Result<(), Refusal> {
+        let (from, peer) = (session.user().id, self.find(to).await?.user.id);
+        let event = Event::Seen(Seen::new(from, peer, upto));
+        match Passage::enter(self.chain(), session.context(), event, started).await {
+            Ok(passage) => {
+                let at = Timestamp::from(passage.context().received);
+                self.lanes.send(Job::Seen {
+                    session: Arc::clone(session),
+                    passage,
+                    at,
+                });
+                Ok(())
+            }
+            Err(Refused::Tell(refusal)) => Err(refusal),
+            Err(Refused::Silently) => Ok(()),
+        }
+    }
+
+    async fn sync(
+        &self,
+        session: &Arc<Session>,
+        have: &HashMap<std::borrow::Cow<'_, str>, u64>,
+    ) -> Result<(), Refusal> {
+        let mut known = HashMap::with_capacity(have.len());
+        for (peer, seq) in have {
+            known.insert(self.find(peer).await?.user.id, *seq);
+        }
+        let user = session.user().id;
+        let changes = self
+            .store
+            .changes_since(user, &known, self.sync)
+            .await
+            .map_err(|error| {
+                report("changes_since", &error);
+                Refusal::from(error)
+            })?;
+        session.outbox().push(Frame::sync(&changes));
+        Ok(())
+    }
+
+    async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+        match self.directory.find(text).await {
+            Ok(Some(profile)) => Ok(profile),
+            Ok(None) => Err(Refusal::new(
+                Code::UnknownUser,
+                "There is no such user: write @username or a user id.",
+            )),
+            Err(error) => {
+                report("find_account", &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until everything that was taken is stored and answered. The callers of
+    /// [`receive`](Self::receive) must have ended.
+    pub async fn close(&self) {
+        self.lanes.close().await;
+    }
+}
+
+/// Counts and logs what a store could not do. What it says may name hosts and files: it is for
+/// the operator alone.
+pub fn report(op: &'static str, error: &crate::store::StoreError) {
+    if let crate::store::StoreError::Unavailable(why) = error {
+        counter!("confab_store_errors_total", "op" => op).increment(1);
+        tracing::error!(op, error = %why.escape_debug(), "the store did not answer");
+    }
+}

@@ -1,0 +1,223 @@
+//! `POST /register`, `POST /login`, `GET /users/…`.
+
+use std::{sync::Arc, time::Instant};
+
+use confab_plugin::{Context, Decision, Event, Login, Register, User, Username};
+use poem::{Request, web::Data};
+use poem_openapi::{
+    ApiRequest, Object, OpenApi,
+    param::Path,
+    payload::{Form, Json},
+};
+use serde::Deserialize;
+
+use super::{State, bearer::Asker, client, failure::Failure, profile::ProfileBody};
+use crate::{
+    auth::{AuthError, Token},
+    chain::{Passage, Refused},
+    code::{Code, Refusal},
+    config::Secret,
+    store::Account,
+    values,
+};
+
+/// The calls about accounts.
+pub struct AccountsApi;
+
+/// A new account.
+#[derive(Object)]
+#[oai(deny_unknown_fields)]
+struct NewAccount {
+    /// 2 to 32 of `a-z 0-9 . _ -`, first a letter or digit. Capitals are folded.
+    username: String,
+    /// At least `auth.min_password_length` characters, at most 1024 bytes.
+    password: String,
+    /// The name to show: 1 to 64 characters.
+    #[oai(skip_serializing_if_is_none)]
+    display_name: Option<String>,
+}
+
+/// A name and its password.
+#[derive(Object)]
+#[oai(deny_unknown_fields)]
+struct Credentials {
+    username: String,
+    password: String,
+}
+
+/// The OAuth2 password form (RFC 6749 section 4.3.2); only the name and the password count.
+#[derive(Object, Deserialize)]
+struct PasswordForm {
+    username: String,
+    password: String,
+    grant_type: Option<String>,
+    scope: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// The body of a login.
+#[derive(ApiRequest)]
+enum LoginRequest {
+    /// JSON.
+    Json(Json<Credentials>),
+    /// A form.
+    Form(Form<PasswordForm>),
+}
+
+/// A token, and whose it is.
+#[derive(Object)]
+struct Granted {
+    /// The permanent id.
+    user_id: String,
+    /// The folded name.
+    username: String,
+    /// A JWT: send it as `Authorization: Bearer`.
+    access_token: String,
+    /// Always `bearer`.
+    token_type: String,
+    /// How long the token is good, in seconds.
+    expires_in: u64,
+}
+
+impl Granted {
+    fn new(account: &Account, token: &Token) -> Json<Self> {
+        Json(Self {
+            user_id: account.id.to_string(),
+            username: account.username.to_string(),
+            access_token: token.text.expose().to_owned(),
+            token_type: "bearer".to_owned(),
+            expires_in: token.expires_in,
+        })
+    }
+}
+
+/// An answer with status 201.
+#[derive(poem_openapi::ApiResponse)]
+enum Created {
+    /// The account is made.
+    #[oai(status = 201)]
+    Account(Json<Granted>),
+}
+
+#[OpenApi]
+impl AccountsApi {
+    /// Make an account
+    #[oai(path = "/register", method = "post")]
+    async fn register(
+        &self,
+        request: &Request,
+        state: Data<&Arc<State>>,
+        body: Json<NewAccount>,
+    ) -> Result<Created, Failure> {
+        state.allow_attempt(request)?;
+        let NewAccount { username, password, display_name } = body.0;
+        let password = Secret::from(password);
+        let username: Username = username.parse().map_err(invalid_username)?;
+        if let Some(name) = &display_name {
+            values::check_display_name(name)?;
+        }
+        let event = Register::new(username, display_name.map(Into::into));
+        let passage = enter(&state, client::context(request), Event::Register(event)).await?;
+        let Event::Register(wanted) = passage.event() else {
+            return Err(Refusal::new(Code::Internal, "The server failed.").into());
+        };
+        let (username, name) = (wanted.username().clone(), wanted.display_name().map(Arc::from));
+        if let Some(Err(refusal)) = wanted.display_name().map(values::check_display_name) {
+            passage.finish(Decision::Failed { code: Code::InvalidDisplayName.as_str() });
+            return Err(refusal.into());
+        }
+        let result = state.accounts.register(username, password, name).await;
+        let (account, token) = conclude(passage, result)?;
+        Ok(Created::Account(Granted::new(&account, &token)))
+    }
+
+    /// Log in
+    ///
+    /// Unknown users and wrong passwords are answered alike.
+    #[oai(path = "/login", method = "post")]
+    async fn login(
+        &self,
+        request: &Request,
+        state: Data<&Arc<State>>,
+        body: LoginRequest,
+    ) -> Result<Json<Granted>, Failure> {
+        state.allow_attempt(request)?;
+        let (username, password) = match body {
+            LoginRequest::Json(Json(body)) => (body.username, body.password),
+            LoginRequest::Form(Form(body)) => (body.username, body.password),
+        };
+        let password = Secret::from(password);
+        // A text that is no name at all costs as much as an unknown one.
+        let Ok(username) = username.parse::<Username>() else {
+            let result = state.accounts.login(None, password).await;
+            return result.map_err(refusal).map(|(a, t)| Granted::new(&a, &t)).map_err(Into::into);
+        };
+        let event = Event::Login(Login::new(username.clone()));
+        let passage = enter(&state, client::context(request), event).await?;
+        let result = state.accounts.login(Some(username), password).await;
+        let (account, token) = conclude(passage, result)?;
+        Ok(Granted::new(&account, &token))
+    }
+
+    /// Who am I?
+    #[oai(path = "/users/me", method = "get")]
+    async fn me(&self, asker: Asker) -> Result<Json<ProfileBody>, Failure> {
+        Ok(Json(ProfileBody::from(&*asker.0)))
+    }
+
+    /// Who is this?
+    ///
+    /// `user` is `@username` or a user id.
+    #[oai(path = "/users/:user", method = "get")]
+    async fn user(
+        &self,
+        state: Data<&Arc<State>>,
+        _asker: Asker,
+        user: Path<String>,
+    ) -> Result<Json<ProfileBody>, Failure> {
+        Ok(Json(ProfileBody::from(&*state.find(&user).await?)))
+    }
+}
+
+fn invalid_username(error: impl ToString) -> Refusal {
+    Refusal::new(Code::InvalidUsername, error.to_string())
+}
+
+async fn enter(state: &State, cx: Context, event: Event) -> Result<Passage, Failure> {
+    let passage = Passage::enter(state.dispatch.chain(), cx, event, Instant::now()).await;
+    passage.map_err(Refused::into_refusal).map_err(Into::into)
+}
+
+/// Tells the `after` hooks, and the client.
+fn conclude(
+    mut passage: Passage,
+    result: Result<(Account, Token), AuthError>,
+) -> Result<(Account, Token), Failure> {
+    match result {
+        Ok((account, token)) => {
+            let user = User { id: account.id, name: account.username.clone() };
+            passage.context_mut().user = Some(Arc::new(user));
+            passage.finish(Decision::Accepted { seq: None, duplicate: false });
+            Ok((account, token))
+        }
+        Err(error) => {
+            passage.finish(Decision::Failed { code: code(&error).as_str() });
+            Err(refusal(error).into())
+        }
+    }
+}
+
+fn code(error: &AuthError) -> Code {
+    match error {
+        AuthError::UsernameTaken => Code::UsernameTaken,
+        AuthError::BadCredentials => Code::BadCredentials,
+        AuthError::Password(_) => Code::InvalidPassword,
+        AuthError::Overloaded => Code::Overloaded,
+        AuthError::Unavailable(_) => Code::Unavailable,
+    }
+}
+
+fn refusal(error: AuthError) -> Refusal {
+    Refusal::new(code(&error), error.to_string())
+}

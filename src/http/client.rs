@@ -1,0 +1,44 @@
+//! What a request says of the client that sent it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use confab_plugin::Context;
+use poem::{Addr, Request, http::header};
+
+/// The longest `User-Agent` that plugins are shown, in bytes.
+const MAX_USER_AGENT: usize = 256;
+
+/// The address of the connection's other end.
+pub fn address(request: &Request) -> IpAddr {
+    match &request.remote_addr().0 {
+        Addr::SocketAddr(address) => address.ip().to_canonical(),
+        _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// What the client calls itself: untrusted text.
+pub fn user_agent(request: &Request) -> Option<Arc<str>> {
+    let text = request.headers().get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.get(..MAX_USER_AGENT).unwrap_or(text).into())
+}
+
+/// The circumstances of a call by somebody who is not known yet.
+pub fn context(request: &Request) -> Context {
+    Context {
+        user: None,
+        session: None,
+        address: address(request),
+        received: std::time::SystemTime::now(),
+    }
+}
+
+/// The part of an address that one customer of a provider has: an IPv6 user has a whole /64.
+pub fn customer(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
+}

@@ -1,0 +1,42 @@
+//! The API's description, and a page to try it.
+
+use poem::{
+    IntoResponse, Response, Route, get,
+    endpoint::make_sync,
+    http::{HeaderValue, header},
+    web::Html,
+};
+use poem_openapi::{OpenApi, OpenApiService, Webhook};
+
+/// The page carries its own scripts and styles, and may only speak with this server.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+     img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
+
+/// What the description says before its first call.
+pub const DESCRIPTION: &str = "\
+confab is a chat daemon. Register or log in for a token; send it as `Authorization: Bearer`.
+
+Events travel over a WebSocket, `GET /ws/{user_id}`, which this format cannot describe: the \
+README has the frames. Give the token as `?token=`, as `Authorization: Bearer`, or as the \
+subprotocol pair `confab.v1, bearer.<JWT>`.
+
+Every error is `{\"code\",\"message\"}`; the codes are stable, and the same on the WebSocket.";
+
+/// Adds `/openapi.json` and `/docs`.
+pub fn add<T: OpenApi + 'static, W: Webhook + 'static>(
+    routes: Route,
+    service: &OpenApiService<T, W>,
+) -> Route {
+    let (spec, page) = (service.spec(), service.swagger_ui_html());
+    let spec = move |_| -> Response {
+        Response::builder().content_type("application/json").body(spec.clone())
+    };
+    let page = move |_| {
+        let mut response = Html(page.clone()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        response
+    };
+    routes.at("/openapi.json", get(make_sync(spec))).at("/docs", get(make_sync(page)))
+}

@@ -1,0 +1,171 @@
+//! The HTTP and WebSocket API, one file an area.
+//!
+//! Invariant: nothing outside this module names poem.
+
+mod acceptor;
+mod accounts;
+pub mod admin;
+mod bearer;
+mod client;
+mod conversations;
+mod docs;
+mod failure;
+mod origin;
+mod profile;
+mod server;
+mod web;
+mod ws;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use confab_plugin::UserId;
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get,
+    http::{HeaderValue, Method, header},
+};
+use poem_openapi::OpenApiService;
+
+use crate::{
+    auth::{Accounts, Tokens},
+    code::{Code, Refusal},
+    config::{Config, Limits},
+    directory::{Directory, Profile},
+    dispatch::{Dispatch, report},
+    hub::Hub,
+    rate::{KeyedRate, Rate},
+    store::Store,
+};
+pub use server::{Serving, bind, serve};
+
+/// How many addresses the login rate remembers.
+const ADDRESSES: usize = 65_536;
+
+/// All that the calls need.
+pub struct State {
+    dispatch: Arc<Dispatch>,
+    hub: Arc<Hub>,
+    store: Arc<dyn Store>,
+    directory: Arc<Directory>,
+    accounts: Accounts,
+    tokens: Arc<Tokens>,
+    limits: Limits,
+    allowed_origins: Vec<String>,
+    attempts: KeyedRate<IpAddr>,
+    sessions: ws::Sessions,
+}
+
+impl State {
+    /// The state of the calls, from the daemon's parts.
+    pub fn new(
+        config: &Config,
+        dispatch: Arc<Dispatch>,
+        hub: Arc<Hub>,
+        store: Arc<dyn Store>,
+        directory: Arc<Directory>,
+        accounts: Accounts,
+    ) -> Self {
+        let limits = &config.limits;
+        let rate = Rate::new(limits.auth_rate, Duration::from_secs(60), limits.auth_burst);
+        Self {
+            dispatch,
+            hub,
+            store,
+            directory,
+            tokens: Arc::clone(accounts.tokens()),
+            accounts,
+            limits: limits.clone(),
+            allowed_origins: config.server.allowed_origins.clone(),
+            attempts: KeyedRate::new(rate, ADDRESSES),
+            sessions: ws::Sessions::from(limits),
+        }
+    }
+
+    /// The user that a call names.
+    async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+        match self.directory.find(text).await {
+            Ok(Some(profile)) => Ok(profile),
+            Ok(None) => Err(Refusal::new(
+                Code::UnknownUser,
+                "There is no such user: write @username or a user id.",
+            )),
+            Err(error) => {
+                report("find_account", &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The user whose good token this is.
+    async fn profile(&self, user: UserId) -> Result<Arc<Profile>, Refusal> {
+        match self.directory.by_id(user).await {
+            Ok(Some(profile)) => Ok(profile),
+            Ok(None) => Err(Refusal::new(Code::BadToken, "The token's user is gone.")),
+            Err(error) => {
+                report("find_account", &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Counts a login or registration against the client's address.
+    fn allow_attempt(&self, request: &Request) -> Result<(), Refusal> {
+        let address = client::customer(client::address(request));
+        self.attempts.take(&address, std::time::Instant::now()).map_err(|wait| {
+            let message = "Too many logins and registrations from your address: wait a little.";
+            let mut refusal = Refusal::new(Code::RateLimited, message);
+            let seconds = wait.as_secs_f64().ceil() as u64;
+            refusal.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+            refusal
+        })
+    }
+}
+
+/// Everything on the public listener.
+pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint: 'static> {
+    let api = (accounts::AccountsApi, conversations::ConversationsApi);
+    let service = OpenApiService::new(api, "confab", env!("CARGO_PKG_VERSION"))
+        .description(docs::DESCRIPTION);
+    let mut routes = Route::new().at("/ws/:user_id", get(ws::upgrade));
+    if config.server.docs {
+        routes = docs::add(routes, &service);
+    }
+    if config.server.web {
+        routes = web::add(routes);
+    }
+    let limit = config.limits.body.as_usize();
+    let allowed: Arc<[String]> = config.server.allowed_origins.as_slice().into();
+    routes
+        .nest_no_strip("/", service)
+        .data(state)
+        .around(move |endpoint, request| limit_body(endpoint, request, limit))
+        .catch_all_error(async |error| failure::shape(error))
+        .around(move |endpoint, request| {
+            let allowed = Arc::clone(&allowed);
+            async move { origin::guard(endpoint, request, &allowed).await }
+        })
+        .after(async |response| Ok::<_, poem::Error>(secure(response?)))
+}
+
+/// Reads the body within `limits.body`, also when its length is not told beforehand.
+async fn limit_body<E: Endpoint>(
+    endpoint: Arc<E>,
+    mut request: Request,
+    limit: usize,
+) -> poem::Result<Response> {
+    if request.method() == Method::POST {
+        let body = request.take_body().into_bytes_limit(limit).await?;
+        request.set_body(body);
+    }
+    Ok(endpoint.call(request).await?.into_response())
+}
+
+/// What every answer tells a browser.
+fn secure(response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

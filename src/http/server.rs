@@ -1,0 +1,64 @@
+//! Listens and serves.
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use poem::{IntoEndpoint, Server};
+use tokio::net::TcpSocket;
+
+use super::acceptor::{Bounds, Guarded};
+
+/// Connections that the kernel holds for the daemon; it cuts the number down to its own limit.
+const BACKLOG: u32 = 4096;
+
+/// What to serve, and where.
+pub struct Serving<E> {
+    /// The listening socket.
+    pub listener: TcpListener,
+    /// Open connections; further ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// The routes.
+    pub endpoint: E,
+}
+
+/// Binds a listening socket.
+///
+/// # Errors
+/// The system's own, such as that the port is in use.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Serves until `stop` is done and the last answer is given. WebSockets are not waited for:
+/// the hub does that.
+///
+/// # Errors
+/// The system's own.
+pub async fn serve<E>(
+    serving: Serving<E>,
+    limits: &crate::config::Limits,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    let bounds = Bounds {
+        connections: serving.connections,
+        request: limits.request_timeout.0,
+        keep_alive: limits.keep_alive.0,
+    };
+    let acceptor = Guarded::new(serving.listener, bounds)?;
+    Server::new_with_acceptor(acceptor)
+        .run_with_graceful_shutdown(serving.endpoint, stop, None)
+        .await
+}

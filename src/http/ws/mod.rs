@@ -1,0 +1,132 @@
+//! `GET /ws/{user_id}`: from an HTTP request to a running session.
+
+mod handshake;
+mod session;
+
+use std::sync::Arc;
+
+use confab_plugin::{Connect, Decision, Event};
+use metrics::counter;
+use poem::{
+    Request, Response, handler,
+    http::{StatusCode, header},
+    web::{Data, Path},
+};
+use tokio::time::Instant;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+
+use super::{State, bearer, client, failure::Failure};
+use crate::{
+    chain::Refused,
+    code::{Code, Refusal},
+    config,
+    hub::{AddError, Session},
+    store::Timestamp,
+};
+use handshake::Handshake;
+use session::{Bounds, SessionLoop};
+
+/// Small, because a socket zero-fills its read buffer at every read and keeps both as long as it
+/// lives: with 128 KiB, the libraries' default, an idle session costs 127 KiB (measured).
+const BUFFER: usize = 4096;
+
+/// What sessions are made with.
+#[derive(Clone, Copy)]
+pub struct Sessions {
+    bounds: Bounds,
+    socket: WebSocketConfig,
+}
+
+impl From<&config::Limits> for Sessions {
+    fn from(limits: &config::Limits) -> Self {
+        // The largest frame that is ever written is a page of `sync`, in which escapes may
+        // double each byte of text. Without a bound, the answers to unread pings pile up.
+        let page = 2 * limits.sync.as_usize() + 512 * limits.sync_messages;
+        let largest = page.max(2 * limits.content.as_usize() + 1024);
+        let socket = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_write_buffer_size(BUFFER + largest + 1024)
+            .max_message_size(Some(limits.frame.as_usize()))
+            .max_frame_size(Some(limits.frame.as_usize()));
+        Self { bounds: Bounds::from(limits), socket }
+    }
+}
+
+/// Checks the request, and turns it into a session.
+#[handler]
+pub async fn upgrade(
+    request: &Request,
+    Path(user): Path<String>,
+    Data(state): Data<&Arc<State>>,
+) -> Result<Response, Failure> {
+    let handshake = Handshake::read(request.headers())?;
+    super::origin::check(request.headers(), &state.allowed_origins)?;
+    let claims = bearer::of_websocket(request, state)?;
+    let profile = state.profile(claims.user).await?;
+    let named = match user.strip_prefix('@') {
+        Some(name) => name.eq_ignore_ascii_case(profile.user.name.as_str()),
+        None => user.parse() == Ok(profile.user.id),
+    };
+    if !named {
+        let message = "The token belongs to another user than the path names.";
+        return Err(Refusal::new(Code::WrongUser, message).into());
+    }
+    let upgrade = request.take_upgrade().map_err(|_| handshake::not_an_upgrade())?;
+
+    let address = client::address(request);
+    let session = Arc::new(Session::new(Arc::clone(&profile.user), address, &state.limits));
+    let event = Event::Connect(Connect::new(client::user_agent(request)));
+    let passage =
+        state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
+    if let Err(error) = state.dispatch.connect(&session) {
+        let refusal = match error {
+            AddError::TooManySessions => Refusal::new(
+                Code::TooManySessions,
+                "You have too many sessions open: close one of them.",
+            ),
+            AddError::Draining => Refusal::new(Code::Unavailable, "The server is stopping."),
+        };
+        passage.finish(Decision::Failed {
+            code: match error {
+                AddError::TooManySessions => Code::TooManySessions.as_str(),
+                AddError::Draining => Code::Unavailable.as_str(),
+            },
+        });
+        return Err(refusal.into());
+    }
+    passage.finish(Decision::Accepted { seq: None, duplicate: false });
+
+    let left = claims.expires.0.saturating_sub(Timestamp::now().0);
+    let expires =
+        Instant::now() + std::time::Duration::from_millis(u64::try_from(left).unwrap_or(0));
+    let (dispatch, sessions) = (Arc::clone(&state.dispatch), state.sessions);
+    let wait = state.limits.request_timeout.0;
+    state.hub.tracker().spawn(async move {
+        let reason = match tokio::time::timeout(wait, upgrade).await {
+            Ok(Ok(stream)) => {
+                let socket =
+                    WebSocketStream::from_raw_socket(stream, Role::Server, Some(sessions.socket))
+                        .await;
+                let (session, dispatch) = (Arc::clone(&session), Arc::clone(&dispatch));
+                SessionLoop::new(socket, session, dispatch, sessions.bounds, expires).run().await
+            }
+            _ => crate::hub::CloseReason::Client,
+        };
+        counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
+        dispatch.disconnect(&session, reason).await;
+    });
+
+    let mut response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, handshake.accept);
+    if handshake.subprotocol {
+        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, bearer::SUBPROTOCOL);
+    }
+    Ok(response.finish())
+}

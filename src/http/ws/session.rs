@@ -1,0 +1,355 @@
+//! The loop of one session: one task that reads, writes and keeps time.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, SinkExt, StreamExt, poll};
+use metrics::counter;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, Sleep},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Bytes, Message, Utf8Bytes, protocol::CloseFrame},
+};
+use tokio_util::sync::ReusableBoxFuture;
+
+use crate::{
+    code::{Code, Refusal},
+    config,
+    dispatch::{Dispatch, Received},
+    hub::{CloseReason, Outbound, Session},
+    rate::{Rate, Usage},
+    wire::{Frame, client_id_of},
+};
+
+/// How long the client gets to answer a close frame before the connection is dropped.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// What a session's loop needs of the limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    ping_interval: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    rate: Rate,
+    refused_frames: u32,
+}
+
+impl From<&config::Limits> for Bounds {
+    fn from(limits: &config::Limits) -> Self {
+        Self {
+            ping_interval: limits.ping_interval.0,
+            idle_timeout: limits.idle_timeout.0,
+            write_timeout: limits.write_timeout.0,
+            rate: Rate::new(limits.frame_rate, Duration::from_secs(1), limits.frame_burst),
+            refused_frames: limits.refused_frames,
+        }
+    }
+}
+
+/// Serves one session until it ends; says why it ended.
+///
+/// Invariant: only this task touches the socket, so frames never interleave, and one flush
+/// carries all that had been queued.
+pub struct SessionLoop<S> {
+    socket: WebSocketStream<S>,
+    session: Arc<Session>,
+    dispatch: Arc<Dispatch>,
+    bounds: Bounds,
+    /// The frame that is on its way through the chain. Frames of one session go one by one, so
+    /// that they keep their order; what waits for the store does not hold up the next.
+    admitting: Option<ReusableBoxFuture<'static, Received>>,
+    busy: bool,
+    usage: Usage,
+    refused: u32,
+    heard: Instant,
+    expires: Instant,
+    next_ping: Instant,
+    timer: Pin<Box<Sleep>>,
+    read_first: bool,
+}
+
+/// What there is to do next.
+enum Turn {
+    Write(Outbound),
+    Read(Option<Result<Message, tungstenite::Error>>),
+    Admitted(Received),
+    Time,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
+    /// A loop over a socket whose handshake is done; the token is good until `expires`.
+    pub fn new(
+        socket: WebSocketStream<S>,
+        session: Arc<Session>,
+        dispatch: Arc<Dispatch>,
+        bounds: Bounds,
+        expires: Instant,
+    ) -> Self {
+        let now = Instant::now();
+        let next_ping = now + bounds.ping_interval;
+        Self {
+            socket,
+            session,
+            dispatch,
+            bounds,
+            admitting: None,
+            busy: false,
+            usage: Usage::none(now.into_std()),
+            refused: 0,
+            heard: now,
+            expires,
+            next_ping,
+            timer: Box::pin(tokio::time::sleep_until(next_ping.min(expires))),
+            read_first: false,
+        }
+    }
+
+    /// Runs until the session ends.
+    pub async fn run(mut self) -> CloseReason {
+        let reason = loop {
+            let result = match poll_fn(|cx| self.poll_turn(cx)).await {
+                Turn::Write(outbound) => self.write(outbound).await,
+                Turn::Read(message) => self.read(message),
+                Turn::Admitted(received) => self.admitted(received),
+                Turn::Time => self.keep_time().await,
+            };
+            if let Err(reason) = result {
+                break reason;
+            }
+        };
+        match reason {
+            // The answer to the client's close frame may still be queued.
+            CloseReason::Client => {
+                let flush = SinkExt::<Message>::flush(&mut self.socket);
+                let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
+            }
+            _ => self.close(reason).await,
+        }
+        reason
+    }
+
+    /// Reading and writing take turns, so that neither starves under load. Whether there is
+    /// room for another message is asked anew at every wake.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.read_first = !self.read_first;
+        for reading in [self.read_first, !self.read_first] {
+            let turn = if reading { self.poll_read(cx) } else { self.poll_write(cx) };
+            if turn.is_ready() {
+                return turn;
+            }
+        }
+        self.timer.as_mut().poll(cx).map(|()| Turn::Time)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.session.outbox().poll_take(cx).map(Turn::Write)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        match &mut self.admitting {
+            Some(admitting) if self.busy => admitting.poll_unpin(cx).map(Turn::Admitted),
+            _ if self.session.outbox().has_room() => {
+                self.socket.poll_next_unpin(cx).map(Turn::Read)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn read(
+        &mut self,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<(), CloseReason> {
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(broken(&error)),
+            None => return Err(CloseReason::Client),
+        };
+        self.heard = Instant::now();
+        if matches!(message, Message::Close(_)) {
+            return Err(CloseReason::Client);
+        }
+        if let Err(wait) = self.bounds.rate.take(&mut self.usage, self.heard.into_std()) {
+            let mut refusal = Refusal::new(Code::RateLimited, "Too many frames: wait a little.");
+            refusal.retry_after = Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1));
+            return self.refuse(&refusal, message.to_text().ok());
+        }
+        match message {
+            Message::Text(text) => self.admit(text),
+            Message::Binary(_) => {
+                let refusal = Refusal::new(Code::BinaryFrame, "Frames are JSON text, not binary.");
+                return self.refuse(&refusal, None);
+            }
+            // Pings are answered by the socket itself.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, text: Utf8Bytes) {
+        let (dispatch, session) = (Arc::clone(&self.dispatch), Arc::clone(&self.session));
+        let admit = async move { dispatch.receive(&session, &text).await };
+        match &mut self.admitting {
+            Some(place) => place.set(admit),
+            place @ None => *place = Some(ReusableBoxFuture::new(admit)),
+        }
+        self.busy = true;
+    }
+
+    fn admitted(&mut self, received: Received) -> Result<(), CloseReason> {
+        self.busy = false;
+        match received {
+            Received::Understood => {
+                self.refused = 0;
+                Ok(())
+            }
+            Received::Refused => self.count_refused(),
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, text: Option<&str>) -> Result<(), CloseReason> {
+        let id = text.and_then(client_id_of);
+        self.session.outbox().push(Frame::error(refusal, id.as_deref()));
+        self.count_refused()
+    }
+
+    fn count_refused(&mut self) -> Result<(), CloseReason> {
+        self.refused += 1;
+        counter!("confab_frames_refused_total").increment(1);
+        if self.refused >= self.bounds.refused_frames {
+            return Err(CloseReason::Policy);
+        }
+        Ok(())
+    }
+
+    async fn keep_time(&mut self) -> Result<(), CloseReason> {
+        let now = Instant::now();
+        if now >= self.expires {
+            return Err(CloseReason::TokenExpired);
+        }
+        if now >= self.heard + self.bounds.idle_timeout {
+            return Err(CloseReason::Idle);
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + self.bounds.ping_interval;
+            if !self.busy {
+                self.admitting = None;
+            }
+            if now >= self.heard + self.bounds.ping_interval {
+                self.send(Message::Ping(Bytes::new())).await?;
+                self.flush().await?;
+            }
+        }
+        let idle = self.heard + self.bounds.idle_timeout;
+        self.timer.as_mut().reset(self.next_ping.min(self.expires).min(idle));
+        Ok(())
+    }
+
+    async fn write(&mut self, outbound: Outbound) -> Result<(), CloseReason> {
+        self.write_frames(outbound.frames).await?;
+        outbound.closing.map_or(Ok(()), Err)
+    }
+
+    async fn write_frames(&mut self, frames: VecDeque<Frame>) -> Result<(), CloseReason> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        for frame in frames {
+            self.send(Message::Text(frame.text)).await?;
+        }
+        self.flush().await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), CloseReason> {
+        let feed = self.socket.feed(message);
+        unless_stalled(feed, &self.session, self.bounds.write_timeout).await
+    }
+
+    async fn flush(&mut self) -> Result<(), CloseReason> {
+        let flush = SinkExt::<Message>::flush(&mut self.socket);
+        unless_stalled(flush, &self.session, self.bounds.write_timeout).await
+    }
+
+    /// Sends what is owed, and says why the session ends.
+    async fn close(&mut self, reason: CloseReason) {
+        self.session.outbox().close(reason);
+        if reason != CloseReason::SlowClient {
+            let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
+            if !matches!(rest.await, Ok(Ok(()))) {
+                return;
+            }
+        }
+        let _ = tokio::time::timeout(CLOSE_WAIT, self.farewell(reason)).await;
+    }
+
+    /// Waits for the client to agree: dropping a connection with unread input would reset it,
+    /// and the client might never see the reason.
+    async fn farewell(&mut self, reason: CloseReason) -> Result<(), tungstenite::Error> {
+        let frame = CloseFrame { code: reason.code().into(), reason: reason.message().into() };
+        self.socket.send(Message::Close(Some(frame))).await?;
+        while let Some(Ok(_)) = self.socket.next().await {}
+        let stream = self.socket.get_mut();
+        stream.shutdown().await?;
+        // After a protocol error the socket no longer reads; its stream still does.
+        let mut discard = [0; 1024];
+        while stream.read(&mut discard).await? > 0 {}
+        Ok(())
+    }
+
+    async fn write_rest(&mut self) -> Result<(), CloseReason> {
+        if let Some(admitting) = self.admitting.as_mut().filter(|_| self.busy) {
+            admitting.await;
+            self.busy = false;
+        }
+        loop {
+            let session = Arc::clone(&self.session);
+            let outbound = poll_fn(|cx| session.outbox().poll_rest(cx)).await;
+            let done = outbound.in_flight == 0;
+            self.write_frames(outbound.frames).await?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Writes, but not to a client that takes nothing for `limit`, or has been given up.
+async fn unless_stalled<T>(
+    write: impl Future<Output = Result<T, tungstenite::Error>>,
+    session: &Session,
+    limit: Duration,
+) -> Result<T, CloseReason> {
+    let mut write = std::pin::pin!(write);
+    let result = match poll!(write.as_mut()) {
+        Poll::Ready(result) => result,
+        Poll::Pending => tokio::select! {
+            biased;
+            result = write => result,
+            () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => {
+                return Err(CloseReason::SlowClient);
+            }
+            () = tokio::time::sleep(limit) => return Err(CloseReason::SlowClient),
+        },
+    };
+    result.map_err(|_| CloseReason::Client)
+}
+
+/// What a broken stream means for the session.
+fn broken(error: &tungstenite::Error) -> CloseReason {
+    use tungstenite::{Error, error::ProtocolError};
+    match error {
+        Error::Capacity(_) => CloseReason::TooBig,
+        Error::Utf8(_) => CloseReason::InvalidText,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => CloseReason::Client,
+        Error::Protocol(_) => CloseReason::Protocol,
+        _ => CloseReason::Client,
+    }
+}

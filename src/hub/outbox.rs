@@ -1,0 +1,384 @@
+//! What waits to be sent to one session: bounded in frames and in bytes.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_util::task::AtomicWaker;
+use metrics::counter;
+
+use super::{CloseReason, Session};
+use crate::{
+    code::{Code, Refusal},
+    config,
+    wire::Frame,
+};
+
+/// The queue of one session, filled from anywhere and emptied by the session's task.
+///
+/// Invariant: the answers to the session's own messages leave in the order in which the
+/// messages arrived, whichever of them is stored first.
+pub struct Outbox {
+    inner: Mutex<Inner>,
+    waker: AtomicWaker,
+    max_frames: usize,
+    max_bytes: usize,
+    max_in_flight: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    /// The answers owed to the session's own messages, oldest first; `None` while it is not
+    /// known. An inner `None` is an answer that is not told.
+    owed: VecDeque<Option<Option<Frame>>>,
+    /// How many answers have left `owed` since the session began.
+    answered: u64,
+    closing: Option<CloseReason>,
+}
+
+/// What the session's task has to do.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Frames to write, in order.
+    pub frames: VecDeque<Frame>,
+    /// Close the session after these, for this reason.
+    pub closing: Option<CloseReason>,
+    /// How many messages are still on their way to the store.
+    pub in_flight: usize,
+}
+
+impl Outbox {
+    /// An empty outbox with these bounds.
+    pub fn new(limits: &config::Limits) -> Self {
+        Self {
+            inner: Mutex::default(),
+            waker: AtomicWaker::new(),
+            max_frames: limits.outbox_frames,
+            max_bytes: limits.outbox.as_usize(),
+            max_in_flight: limits.in_flight,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a frame. On overflow ephemeral frames go first; then the session is closed with
+    /// [`CloseReason::SlowClient`], and its `sync` will bring what was left out.
+    pub fn push(&self, frame: Frame) {
+        self.change(|inner| inner.push(frame, self));
+    }
+
+    /// Closes the session: what is queued is still sent, except to a slow client. The first
+    /// reason stays.
+    pub fn close(&self, reason: CloseReason) {
+        self.change(|inner| inner.close(reason));
+    }
+
+    /// Makes a change, and wakes the session's task if there is now something to do.
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.lock();
+        change(&mut inner);
+        let wake = !inner.frames.is_empty() || inner.closing.is_some();
+        drop(inner);
+        if wake {
+            self.waker.wake();
+        }
+    }
+
+    /// Whether another message may be taken from the socket.
+    pub fn has_room(&self) -> bool {
+        let inner = self.lock();
+        inner.owed.len() < self.max_in_flight && inner.closing.is_none()
+    }
+
+    /// Takes all that is queued; pending while there is nothing to do. Only the session's own
+    /// task may call this.
+    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Outbound> {
+        self.waker.register(cx.waker());
+        let mut inner = self.lock();
+        if inner.frames.is_empty() && inner.closing.is_none() {
+            return Poll::Pending;
+        }
+        Poll::Ready(inner.take())
+    }
+
+    /// Like [`poll_take`](Self::poll_take), for a session that is closing: pending until there
+    /// is a frame, or nothing is in flight any more.
+    pub fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<Outbound> {
+        self.waker.register(cx.waker());
+        let mut inner = self.lock();
+        if inner.frames.is_empty() && !inner.owed.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(inner.take())
+    }
+
+    /// Pending until the session has been given up as a slow client. Only the session's own
+    /// task may call this.
+    pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        match self.closing() {
+            Some(CloseReason::SlowClient) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Why the session is being closed, if it is.
+    pub fn closing(&self) -> Option<CloseReason> {
+        self.lock().closing
+    }
+}
+
+impl Inner {
+    fn take(&mut self) -> Outbound {
+        self.bytes = 0;
+        Outbound {
+            frames: mem::take(&mut self.frames),
+            closing: self.closing,
+            in_flight: self.owed.len(),
+        }
+    }
+
+    fn push(&mut self, frame: Frame, bounds: &Outbox) {
+        if self.closing == Some(CloseReason::SlowClient) {
+            return;
+        }
+        let over = |inner: &Inner| {
+            inner.frames.len() >= bounds.max_frames
+                || inner.bytes + frame.text.len() > bounds.max_bytes
+        };
+        // A single frame larger than the bound (a page of `sync`) goes to an empty outbox.
+        if over(self) && !self.frames.is_empty() {
+            if frame.ephemeral {
+                counter!("confab_ephemeral_dropped_total").increment(1);
+                return;
+            }
+            self.drop_ephemeral();
+            if over(self) && !self.frames.is_empty() {
+                self.close(CloseReason::SlowClient);
+                return;
+            }
+        }
+        self.bytes += frame.text.len();
+        self.frames.push_back(frame);
+    }
+
+    fn drop_ephemeral(&mut self) {
+        let before = self.frames.len();
+        self.frames.retain(|frame| !frame.ephemeral);
+        self.bytes = self.frames.iter().map(|frame| frame.text.len()).sum();
+        counter!("confab_ephemeral_dropped_total").increment((before - self.frames.len()) as u64);
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if self
+            .closing
+            .is_some_and(|_| reason != CloseReason::SlowClient)
+        {
+            return;
+        }
+        self.closing = Some(reason);
+        if reason == CloseReason::SlowClient {
+            self.frames = VecDeque::new();
+            self.bytes = 0;
+        }
+    }
+
+    fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
+        let place = number
+            .checked_sub(self.answered)
+            .and_then(|n| usize::try_from(n).ok());
+        if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
+            *owed = Some(answer);
+        }
+        while let Some(Some(_)) = self.owed.front() {
+            self.answered += 1;
+            if let Some(Some(Some(frame))) = self.owed.pop_front() {
+                self.push(frame, bounds);
+            }
+        }
+    }
+}
+
+/// The right, and the duty, to answer one message of a session: its echo or an error.
+///
+/// Invariant: every ticket is answered exactly once; one that is dropped answers with the code
+/// `internal`, so that no message waits for ever.
+pub struct Ticket {
+    session: Arc<Session>,
+    number: u64,
+    client_id: Option<Arc<str>>,
+    answered: bool,
+}
+
+impl Ticket {
+    /// Takes the next place in the order of the session's answers.
+    pub fn take(session: &Arc<Session>, client_id: Option<Arc<str>>) -> Self {
+        let mut inner = session.outbox().lock();
+        let number = inner.answered + inner.owed.len() as u64;
+        inner.owed.push_back(None);
+        drop(inner);
+        Self {
+            session: Arc::clone(session),
+            number,
+            client_id,
+            answered: false,
+        }
+    }
+
+    /// The session it belongs to.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The client's own id for the message.
+    pub fn client_id(&self) -> Option<&Arc<str>> {
+        self.client_id.as_ref()
+    }
+
+    /// Answers with the stored message's frame.
+    pub fn echo(mut self, frame: Frame) {
+        self.answer(Some(frame));
+    }
+
+    /// Answers with an error frame that carries the message's own id.
+    pub fn refuse(mut self, refusal: &Refusal) {
+        let frame = Frame::error(refusal, self.client_id.as_deref());
+        self.answer(Some(frame));
+    }
+
+    /// Answers without a word.
+    pub fn stay_silent(mut self) {
+        self.answer(None);
+    }
+
+    fn answer(&mut self, frame: Option<Frame>) {
+        self.answered = true;
+        let outbox = self.session.outbox();
+        outbox.change(|inner| inner.answer(self.number, frame, outbox));
+        // Room for another message is something to do as well.
+        outbox.waker.wake();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.answered {
+            let refusal = Refusal::new(Code::Internal, "This message was lost: send it again.");
+            self.answer(Some(Frame::error(&refusal, self.client_id.as_deref())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use confab_plugin::{User, UserId, testkit};
+    use futures_util::task::noop_waker_ref;
+    use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+    use super::*;
+
+    fn session(frames: usize, bytes: u64) -> Arc<Session> {
+        let limits = config::Limits {
+            outbox_frames: frames,
+            outbox: confab_plugin::ByteSize(bytes),
+            in_flight: 2,
+            ..config::Limits::default()
+        };
+        let user = Arc::new(User {
+            id: testkit::ann(),
+            name: "ann".parse().unwrap(),
+        });
+        Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), &limits))
+    }
+
+    fn frame(text: &str, ephemeral: bool) -> Frame {
+        Frame {
+            text: Utf8Bytes::from(text.to_owned()),
+            ephemeral,
+        }
+    }
+
+    fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
+        match session
+            .outbox()
+            .poll_take(&mut Context::from_waker(noop_waker_ref()))
+        {
+            Poll::Ready(out) => Some((
+                out.frames.iter().map(|f| f.text.to_string()).collect(),
+                out.closing,
+            )),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn ephemeral_frames_go_first_and_then_the_session() {
+        let session = session(3, 1000);
+        assert!(take(&session).is_none());
+        session.outbox().push(frame("m1", false));
+        session.outbox().push(frame("t1", true));
+        session.outbox().push(frame("m2", false));
+        session.outbox().push(frame("t2", true));
+        session.outbox().push(frame("m3", false));
+        assert_eq!(session.outbox().closing(), None);
+        session.outbox().push(frame("m4", false));
+        assert_eq!(
+            take(&session),
+            Some((vec![], Some(CloseReason::SlowClient)))
+        );
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let session = session(100, 10);
+        session
+            .outbox()
+            .push(frame("a page larger than the bound", false));
+        assert_eq!(take(&session).unwrap().0.len(), 1);
+        session.outbox().push(frame("12345", false));
+        session.outbox().push(frame("12345", false));
+        assert_eq!(session.outbox().closing(), None);
+        session.outbox().push(frame("1", false));
+        assert_eq!(session.outbox().closing(), Some(CloseReason::SlowClient));
+    }
+
+    #[test]
+    fn answers_keep_the_order_of_the_messages() {
+        let session = session(10, 1000);
+        let one = Ticket::take(&session, None);
+        let two = Ticket::take(&session, Some("id2".into()));
+        assert!(!session.outbox().has_room());
+        two.refuse(&Refusal::new(Code::Overloaded, "later"));
+        assert!(take(&session).is_none());
+        one.echo(frame("one", false));
+        let (frames, _) = take(&session).unwrap();
+        assert_eq!(frames[0], "one");
+        assert!(frames[1].contains("overloaded") && frames[1].contains("id2"));
+        assert!(session.outbox().has_room());
+
+        let three = Ticket::take(&session, None);
+        drop(Ticket::take(&session, None));
+        three.stay_silent();
+        let (frames, _) = take(&session).unwrap();
+        assert_eq!(frames.len(), 1);
+        assert!(frames[0].contains("internal"));
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let session = session(10, 1000);
+        session.outbox().close(CloseReason::TokenExpired);
+        session.outbox().close(CloseReason::GoingAway);
+        assert_eq!(take(&session).unwrap().1, Some(CloseReason::TokenExpired));
+        assert_eq!(UserId::from_u128(1), session.user().id);
+    }
+}

@@ -1,0 +1,127 @@
+//! One connected device of a user.
+
+use std::{net::IpAddr, sync::Arc};
+
+use confab_plugin::{Context, SessionId, User};
+
+use super::Outbox;
+use crate::config;
+
+/// A session: who, from where, and what waits to be sent there.
+pub struct Session {
+    id: SessionId,
+    user: Arc<User>,
+    address: IpAddr,
+    outbox: Outbox,
+}
+
+impl Session {
+    /// A session with a new random id.
+    pub fn new(user: Arc<User>, address: IpAddr, limits: &config::Limits) -> Self {
+        Self {
+            id: SessionId(rand::random()),
+            user,
+            address,
+            outbox: Outbox::new(limits),
+        }
+    }
+
+    /// Its id, unique over all nodes.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// The client's address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// What waits to be sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The circumstances of an event that arrives on this session now.
+    pub fn context(&self) -> Context {
+        Context {
+            user: Some(Arc::clone(&self.user)),
+            session: Some(self.id),
+            address: self.address,
+            received: std::time::SystemTime::now(),
+        }
+    }
+}
+
+/// Why a session is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client closed it, or the connection is gone.
+    Client,
+    /// The daemon is stopping.
+    GoingAway,
+    /// The client keeps breaking the rules.
+    Policy,
+    /// The client broke the WebSocket protocol itself.
+    Protocol,
+    /// A text frame was not UTF-8.
+    InvalidText,
+    /// A frame was larger than `limits.frame`.
+    TooBig,
+    /// The client did not read fast enough.
+    SlowClient,
+    /// The client sent nothing for `limits.idle_timeout`.
+    Idle,
+    /// The token has expired.
+    TokenExpired,
+}
+
+impl CloseReason {
+    /// The WebSocket close code (RFC 6455 section 7.4, and our own from 4000).
+    pub const fn code(self) -> u16 {
+        match self {
+            CloseReason::Client => 1000,
+            CloseReason::GoingAway => 1001,
+            CloseReason::Protocol => 1002,
+            CloseReason::InvalidText => 1007,
+            CloseReason::Policy | CloseReason::Idle => 1008,
+            CloseReason::TooBig => 1009,
+            CloseReason::SlowClient => 1013,
+            CloseReason::TokenExpired => 4401,
+        }
+    }
+
+    /// The label in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::Client => "client",
+            CloseReason::GoingAway => "going_away",
+            CloseReason::Policy => "policy",
+            CloseReason::Protocol => "protocol",
+            CloseReason::InvalidText => "invalid_text",
+            CloseReason::TooBig => "too_big",
+            CloseReason::SlowClient => "slow_client",
+            CloseReason::Idle => "idle",
+            CloseReason::TokenExpired => "token_expired",
+        }
+    }
+
+    /// What the close frame says to people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            CloseReason::Client => "",
+            CloseReason::GoingAway => "the server is going away: reconnect",
+            CloseReason::Policy => "too many refused frames",
+            CloseReason::Protocol => "not the WebSocket protocol",
+            CloseReason::InvalidText => "a text frame was not UTF-8",
+            CloseReason::TooBig => "a frame was too big",
+            CloseReason::SlowClient => "you read too slowly: reconnect and sync",
+            CloseReason::Idle => "nothing was heard from you",
+            CloseReason::TokenExpired => "the token has expired: log in again",
+        }
+    }
+}

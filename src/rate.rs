@@ -1,0 +1,117 @@
+//! Rates: how much somebody may do over time, and how much at once.
+
+use std::{
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use quick_cache::sync::Cache;
+
+/// A permitted rate: so many a second on average, so many at once. Uses the generic cell rate
+/// algorithm (ITU-T I.371): the only state is one moment in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// The time one costs; zero means no limit.
+    cost: Duration,
+    /// How far ahead of time one may be.
+    burst: Duration,
+}
+
+/// How much of a rate somebody has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage(Instant);
+
+impl Usage {
+    /// Nothing used yet.
+    pub fn none(now: Instant) -> Self {
+        Self(now)
+    }
+}
+
+impl Rate {
+    /// `count` in each `period`, and `burst` at once. A count of 0 means no limit.
+    pub fn new(count: u32, period: Duration, burst: u32) -> Self {
+        let cost = if count == 0 { Duration::ZERO } else { period / count };
+        Self { cost, burst: cost.saturating_mul(burst) }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// After how long one may try again.
+    pub fn take(&self, usage: &mut Usage, now: Instant) -> Result<(), Duration> {
+        let next = usage.0.max(now) + self.cost;
+        match next.checked_duration_since(now + self.burst) {
+            Some(wait) if !wait.is_zero() => Err(wait),
+            _ => {
+                usage.0 = next;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A rate for each of many keys. Remembers a bounded number of them; a key that is forgotten
+/// starts afresh.
+pub struct KeyedRate<K> {
+    rate: Rate,
+    usage: Cache<K, std::sync::Arc<Mutex<Usage>>>,
+}
+
+impl<K: Eq + Hash + Clone> KeyedRate<K> {
+    /// The same rate for every key, of which `keys` are remembered.
+    pub fn new(rate: Rate, keys: usize) -> Self {
+        Self { rate, usage: Cache::new(keys) }
+    }
+
+    /// Takes one for `key`.
+    ///
+    /// # Errors
+    /// After how long one may try again.
+    pub fn take(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let fresh = || Ok::<_, Duration>(std::sync::Arc::new(Mutex::new(Usage::none(now))));
+        let usage = self.usage.get_or_insert_with(key, fresh)?;
+        let mut usage = usage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rate.take(&mut usage, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_and_then_the_rate() {
+        let rate = Rate::new(10, Duration::from_secs(1), 3);
+        let start = Instant::now();
+        let mut usage = Usage::none(start);
+        for _ in 0..3 {
+            assert_eq!(rate.take(&mut usage, start), Ok(()));
+        }
+        assert_eq!(rate.take(&mut usage, start), Err(Duration::from_millis(100)));
+        let later = start + Duration::from_millis(100);
+        assert_eq!(rate.take(&mut usage, later), Ok(()));
+        assert!(rate.take(&mut usage, later).is_err());
+        let much_later = start + Duration::from_secs(60);
+        let taken = (0..10).filter(|_| rate.take(&mut usage, much_later).is_ok()).count();
+        assert_eq!(taken, 3, "what was not used does not add up beyond the burst");
+    }
+
+    #[test]
+    fn zero_means_no_limit() {
+        let rate = Rate::new(0, Duration::from_secs(1), 1);
+        let now = Instant::now();
+        let mut usage = Usage::none(now);
+        assert!((0..10_000).all(|_| rate.take(&mut usage, now).is_ok()));
+    }
+
+    #[test]
+    fn keys_do_not_share() {
+        let rates = KeyedRate::new(Rate::new(1, Duration::from_secs(60), 1), 16);
+        let now = Instant::now();
+        assert!(rates.take(&1, now).is_ok());
+        assert!(rates.take(&1, now).is_err());
+        assert!(rates.take(&2, now).is_ok());
+    }
+}

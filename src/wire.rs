@@ -1,0 +1,472 @@
+//! The WebSocket frames: what clients may send, and what the server sends.
+
+use std::{borrow::Cow, collections::HashMap, fmt};
+
+use confab_plugin::UserId;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::{
+    code::{Code, Refusal},
+    store::{Changes, Conversation, Mark, Message, Timestamp},
+};
+
+/// The longest id a client may give a message, in characters.
+pub const MAX_CLIENT_ID: usize = 64;
+
+/// A frame on its way to clients: serialized once, shared by all who receive it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The JSON text.
+    pub text: Utf8Bytes,
+    /// Whether it may be left out for a slow client: only `typing` is worth nothing later.
+    pub ephemeral: bool,
+}
+
+impl Frame {
+    fn new(frame: &ServerFrame<'_>, ephemeral: bool) -> Self {
+        // These types hold only strings, numbers and lists, which always serialize.
+        let text = serde_json::to_string(frame).unwrap_or_default();
+        Self {
+            text: text.into(),
+            ephemeral,
+        }
+    }
+
+    /// A stored message: the sender's acknowledgement and the recipient's delivery.
+    pub fn message(message: &Message) -> Self {
+        Self::new(&ServerFrame::Message(MessageBody::from(message)), false)
+    }
+
+    /// Somebody starts or stops typing.
+    pub fn typing(from: UserId, to: UserId, on: bool) -> Self {
+        Self::new(&ServerFrame::Typing(TypingBody { from, to, on }), true)
+    }
+
+    /// Somebody has read messages.
+    pub fn seen(mark: &Mark) -> Self {
+        Self::new(&ServerFrame::Seen(SeenBody::from(mark)), false)
+    }
+
+    /// The answer to `sync`.
+    pub fn sync(changes: &Changes) -> Self {
+        let body = SyncBody {
+            messages: changes.messages.iter().map(MessageBody::from).collect(),
+            seen: changes.marks.iter().map(SeenBody::from).collect(),
+            complete: changes.complete,
+        };
+        Self::new(&ServerFrame::Sync(body), false)
+    }
+
+    /// A refused frame; `id` is its own.
+    pub fn error(refusal: &Refusal, id: Option<&str>) -> Self {
+        let body = ErrorBody {
+            code: &refusal.code,
+            message: &refusal.message,
+            plugin: refusal.plugin.as_deref(),
+            retry_after: refusal.retry_after,
+            id,
+        };
+        Self::new(&ServerFrame::Error(body), false)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum ServerFrame<'a> {
+    Message(MessageBody<'a>),
+    Typing(TypingBody),
+    Seen(SeenBody),
+    Sync(SyncBody<'a>),
+    Error(ErrorBody<'a>),
+}
+
+/// A message as clients are shown it, over WebSocket and HTTP.
+#[derive(Serialize)]
+pub struct MessageBody<'a> {
+    conversation: Conversation,
+    seq: u64,
+    from: UserId,
+    to: UserId,
+    content: &'a str,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+impl<'a> From<&'a Message> for MessageBody<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self {
+            conversation: message.conversation,
+            seq: message.seq,
+            from: message.from,
+            to: message.to,
+            content: &message.content,
+            at: message.at,
+            id: message.client_id.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TypingBody {
+    from: UserId,
+    to: UserId,
+    on: bool,
+}
+
+#[derive(Serialize)]
+struct SeenBody {
+    from: UserId,
+    to: UserId,
+    upto: u64,
+    at: Timestamp,
+}
+
+impl From<&Mark> for SeenBody {
+    fn from(mark: &Mark) -> Self {
+        Self {
+            from: mark.reader,
+            to: mark.peer,
+            upto: mark.upto,
+            at: mark.at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SyncBody<'a> {
+    messages: Vec<MessageBody<'a>>,
+    seen: Vec<SeenBody>,
+    complete: bool,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+/// A frame from a client: well formed, its values not yet checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFrame<'a> {
+    /// Send a message.
+    Message {
+        /// The recipient, as written.
+        to: Cow<'a, str>,
+        /// The text.
+        content: Cow<'a, str>,
+        /// The client's own id for it.
+        id: Option<Cow<'a, str>>,
+    },
+    /// Tell somebody that one types.
+    Typing {
+        /// The peer, as written.
+        to: Cow<'a, str>,
+        /// Whether typing began or ended.
+        on: bool,
+    },
+    /// Tell somebody that one has read.
+    Seen {
+        /// The peer, as written.
+        to: Cow<'a, str>,
+        /// Up to which message; `None` for the newest.
+        upto: Option<u64>,
+    },
+    /// Ask for what one lacks.
+    Sync {
+        /// For each peer, as written, the last message one has.
+        have: HashMap<Cow<'a, str>, u64>,
+    },
+}
+
+/// A frame that could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameError {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// The frame's own id, where one could be found.
+    pub id: Option<String>,
+}
+
+impl<'a> ClientFrame<'a> {
+    /// Reads one frame. Unknown, missing and repeated fields are errors, so that a client's
+    /// mistake is told and not swallowed.
+    ///
+    /// # Errors
+    /// What is wrong, in words for the client's author.
+    pub fn parse(text: &'a str) -> Result<Self, FrameError> {
+        // A derived struct would also be read from an array of its fields.
+        if !text.trim_start().starts_with('{') {
+            return Err(FrameError::new(text, Code::Malformed, "a frame is a JSON object"));
+        }
+        let raw: RawFrame<'a> = serde_json::from_str(text)
+            .map_err(|error| FrameError::new(text, Code::Malformed, error))?;
+        raw.check()
+            .map_err(|(code, message)| FrameError::new(text, code, message))
+    }
+}
+
+impl FrameError {
+    fn new(text: &str, code: Code, message: impl fmt::Display) -> Self {
+        Self { refusal: Refusal::new(code, message.to_string()), id: client_id_of(text) }
+    }
+}
+
+/// The client's own id of a frame that is refused unread, if it can be found.
+pub fn client_id_of(text: &str) -> Option<String> {
+    /// All of a frame but its id is ignored.
+    #[derive(Deserialize)]
+    struct Id {
+        id: String,
+    }
+    let found = serde_json::from_str::<Id>(text).ok()?;
+    (found.id.chars().count() <= MAX_CLIENT_ID).then_some(found.id)
+}
+
+/// All fields of all frames: one flat struct parses several times faster than a tagged enum.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFrame<'a> {
+    #[serde(borrow)]
+    event: Text<'a>,
+    #[serde(borrow, default)]
+    to: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    content: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(default)]
+    on: Option<bool>,
+    #[serde(default)]
+    upto: Option<u64>,
+    #[serde(borrow, default)]
+    have: Option<HashMap<Text<'a>, u64>>,
+}
+
+impl<'a> RawFrame<'a> {
+    fn check(self) -> Result<ClientFrame<'a>, (Code, String)> {
+        let event = self.event.0;
+        let (to, content, have) = (self.to.map(|t| t.0), self.content.map(|t| t.0), self.have);
+        let extra = |fields: &[(&str, bool)]| match fields.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err((Code::Malformed, format!("{event}: unknown field `{name}`"))),
+            None => Ok(()),
+        };
+        let missing = |name: &str| (Code::Malformed, format!("{event}: missing field `{name}`"));
+        let given = (to.is_some(), content.is_some(), self.id.is_some());
+        match &*event {
+            "message" => {
+                extra(&[
+                    ("on", self.on.is_some()),
+                    ("upto", self.upto.is_some()),
+                    ("have", have.is_some()),
+                ])?;
+                Ok(ClientFrame::Message {
+                    to: to.ok_or_else(|| missing("to"))?,
+                    content: content.ok_or_else(|| missing("content"))?,
+                    id: self.id.map(|t| t.0),
+                })
+            }
+            "typing" => {
+                extra(&[
+                    ("content", given.1),
+                    ("id", given.2),
+                    ("upto", self.upto.is_some()),
+                    ("have", have.is_some()),
+                ])?;
+                let to = to.ok_or_else(|| missing("to"))?;
+                Ok(ClientFrame::Typing {
+                    to,
+                    on: self.on.unwrap_or(true),
+                })
+            }
+            "seen" => {
+                extra(&[
+                    ("content", given.1),
+                    ("id", given.2),
+                    ("on", self.on.is_some()),
+                    ("have", have.is_some()),
+                ])?;
+                let to = to.ok_or_else(|| missing("to"))?;
+                Ok(ClientFrame::Seen {
+                    to,
+                    upto: self.upto,
+                })
+            }
+            "sync" => {
+                extra(&[
+                    ("to", given.0),
+                    ("content", given.1),
+                    ("id", given.2),
+                    ("on", self.on.is_some()),
+                    ("upto", self.upto.is_some()),
+                ])?;
+                let have = have.ok_or_else(|| missing("have"))?;
+                let have = have.into_iter().map(|(peer, seq)| (peer.0, seq)).collect();
+                Ok(ClientFrame::Sync { have })
+            }
+            _ => Err((
+                Code::UnknownEvent,
+                "the event is none of message, typing, seen, sync".to_owned(),
+            )),
+        }
+    }
+}
+
+/// A text that borrows from the frame unless it holds escapes.
+#[derive(PartialEq, Eq, Hash)]
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (String, Option<String>) {
+        let error = ClientFrame::parse(text).unwrap_err();
+        (error.refusal.code.into_owned(), error.id)
+    }
+
+    #[test]
+    fn the_four_frames_are_read() {
+        let frame = ClientFrame::parse(r#"{"event":"message","to":"@bob","content":"a\nb"}"#);
+        let Ok(ClientFrame::Message {
+            to,
+            content,
+            id: None,
+        }) = frame
+        else {
+            panic!("{frame:?}")
+        };
+        assert!(matches!(to, Cow::Borrowed("@bob")));
+        assert_eq!(content, "a\nb");
+        assert_eq!(
+            ClientFrame::parse(r#"{"to":"x","event":"typing"}"#),
+            Ok(ClientFrame::Typing {
+                to: "x".into(),
+                on: true
+            })
+        );
+        assert_eq!(
+            ClientFrame::parse(r#"{"event":"seen","to":"x","upto":7}"#),
+            Ok(ClientFrame::Seen {
+                to: "x".into(),
+                upto: Some(7)
+            })
+        );
+        let have = HashMap::from([("x".into(), 3)]);
+        assert_eq!(
+            ClientFrame::parse(r#"{"event":"sync","have":{"x":3}}"#),
+            Ok(ClientFrame::Sync { have })
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_frames_id() {
+        for (text, code) in [
+            ("", "malformed"),
+            ("{", "malformed"),
+            ("[]", "malformed"),
+            ("null", "malformed"),
+            (r#"["message","x","y",null,null,null,null]"#, "malformed"),
+            ("{}", "malformed"),
+            (r#"{"event":"message"}"#, "malformed"),
+            (r#"{"event":"message","to":"x"}"#, "malformed"),
+            (r#"{"event":"message","to":1,"content":"y"}"#, "malformed"),
+            (
+                r#"{"event":"message","to":{"$ne":null},"content":"y"}"#,
+                "malformed",
+            ),
+            (
+                r#"{"event":"message","to":"x","to":"z","content":"y"}"#,
+                "malformed",
+            ),
+            (
+                r#"{"event":"message","to":"x","content":"y","extra":1}"#,
+                "malformed",
+            ),
+            (
+                r#"{"event":"message","to":"x","content":"y","on":true}"#,
+                "malformed",
+            ),
+            (r#"{"event":"typing","to":"x","on":"yes"}"#, "malformed"),
+            (r#"{"event":"seen","to":"x","upto":-1}"#, "malformed"),
+            (r#"{"event":"seen","to":"x","upto":1.5}"#, "malformed"),
+            (r#"{"event":"sync"}"#, "malformed"),
+            (r#"{"event":"sync","have":[]}"#, "malformed"),
+            (
+                r#"{"event":"message","to":"x","content":"\ud800"}"#,
+                "malformed",
+            ),
+            (r#"{"event":"shout","to":"x"}"#, "unknown_event"),
+        ] {
+            assert_eq!(refused(text), (code.to_owned(), None), "{text}");
+        }
+        let (code, id) = refused(r#"{"event":"message","to":1,"id":"m1"}"#);
+        assert_eq!((code.as_str(), id.as_deref()), ("malformed", Some("m1")));
+    }
+
+    #[test]
+    fn a_message_is_written_as_the_protocol_says() {
+        let (a, b) = (UserId::from_u128(1), UserId::from_u128(2));
+        let message = Message {
+            conversation: Conversation::between(b, a),
+            seq: 7,
+            from: b,
+            to: a,
+            content: "hi \"you\"\n".into(),
+            client_id: None,
+            at: Timestamp(1_700_000_000_123),
+        };
+        assert_eq!(
+            &*Frame::message(&message).text,
+            r#"{"event":"message","conversation":"00000000000000000000000001_00000000000000000000000002","seq":7,"from":"00000000000000000000000002","to":"00000000000000000000000001","content":"hi \"you\"\n","at":"2023-11-14T22:13:20.123Z"}"#
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+            let _ = ClientFrame::parse(&text);
+        }
+
+        #[test]
+        fn every_text_survives_as_content(content in ".{0,200}", id in "[!-~]{1,64}") {
+            let frame = serde_json::json!({"event":"message","to":"x","content":content,"id":id});
+            let text = frame.to_string();
+            let parsed = ClientFrame::parse(&text);
+            proptest::prop_assert_eq!(parsed, Ok(ClientFrame::Message {
+                to: "x".into(), content: content.into(), id: Some(id.into()),
+            }));
+        }
+    }
+}
