@@ -214,9 +214,15 @@ impl Passwords {
         Arc::clone(&self.turns)
     }
 
+    /// The parameters in force.
+    #[cfg(test)]
+    pub(super) fn params(&self) -> Params {
+        self.params.clone()
+    }
+
     /// Runs one hash on the blocking pool when its turn comes. The place and the turn belong to
     /// the work, not to the caller: one who goes away does not make room too early.
-    async fn in_turn<T: Send + 'static>(
+    pub(super) async fn in_turn<T: Send + 'static>(
         &self,
         params: Params,
         work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static,

@@ -1,6 +1,12 @@
 //! Passwords: right, wrong, unknown, outdated, damaged, and too many at once.
 
-use std::{future::Future, pin::pin, sync::Arc, task::Poll};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use super::*;
 
@@ -110,6 +116,22 @@ const KNOWN: [&str; 2] = [
 ];
 
 #[tokio::test]
+async fn another_algorithm_asks_for_a_new_hash() {
+    let auth = Auth {
+        argon2_memory: ByteSize::kib(256),
+        argon2_iterations: 2,
+        ..quick()
+    };
+    let passwords = Passwords::new(&auth).unwrap();
+    for (stored, expected) in KNOWN.into_iter().zip([Verified::YesRehash, Verified::Yes]) {
+        let found = passwords
+            .verify(secret("password"), Some(stored.into()))
+            .await;
+        assert_eq!(found, Ok(expected), "{stored}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_or_absurd_hash_is_no_and_costs_nothing_of_its_own() {
     let passwords = Passwords::new(&quick()).unwrap();
     let tail = "c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
@@ -141,7 +163,10 @@ async fn a_damaged_or_absurd_hash_is_no_and_costs_nothing_of_its_own() {
             .await;
         assert_eq!(found, Ok(Verified::No), "{stored:.80}");
     }
-    assert_eq!(runs(&passwords), vec![64; damaged.len()]);
+    let runs = passwords.runs.lock().unwrap();
+    assert_eq!(runs.len(), damaged.len());
+    let current = |run: &argon2::Params| (run.m_cost(), run.t_cost(), run.p_cost()) == (64, 1, 1);
+    assert!(runs.iter().all(current), "{runs:?}");
 }
 
 #[test]
@@ -183,4 +208,28 @@ async fn one_more_than_the_queue_holds_is_refused_at_once() {
         assert_eq!(call.await, Ok(Verified::No));
     }
     assert_eq!(runs(&passwords).len(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_free_the_turn_of_running_work() {
+    let auth = Auth {
+        hash_concurrency: 1,
+        hash_queue: 0,
+        ..quick()
+    };
+    let passwords = Passwords::new(&auth).unwrap();
+    let (finish, finished) = std::sync::mpsc::channel::<()>();
+    let params = passwords.params();
+    let mut call = Box::pin(passwords.in_turn(params, move |_| finished.recv()));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+    drop(call);
+    let refused = passwords.verify(secret("password"), None).await;
+    assert_eq!(refused, Err(HashError::Overloaded));
+
+    finish.send(()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while passwords.verify(secret("password"), None).await == Err(HashError::Overloaded) {
+        assert!(Instant::now() < deadline, "the turn never came back");
+        tokio::task::yield_now().await;
+    }
 }
