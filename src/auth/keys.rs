@@ -18,8 +18,8 @@ pub const MIN_SECRET_BYTES: usize = 32;
 /// A PEM file is not larger than this.
 const MAX_PEM_BYTES: u64 = 64 * 1024;
 
-/// The keys of the configured algorithm. Invariant: what [`sign`](Self::sign) makes,
-/// [`verify`](Self::verify) accepts; loading has tried it.
+/// The keys of the configured algorithm. Invariant: what they sign, they verify; loading has
+/// tried it.
 pub struct Keys {
     algorithm: jsonwebtoken::Algorithm,
     name: &'static str,
