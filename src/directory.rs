@@ -19,10 +19,7 @@ pub struct Profile {
 impl From<&Account> for Profile {
     fn from(account: &Account) -> Self {
         Self {
-            user: Arc::new(User {
-                id: account.id,
-                name: account.username.clone(),
-            }),
+            user: Arc::new(User { id: account.id, name: account.username.clone() }),
             display_name: account.display_name.clone(),
         }
     }
@@ -39,11 +36,7 @@ pub struct Directory {
 impl Directory {
     /// A directory of the store's accounts.
     pub fn new(store: Arc<dyn Store>, capacity: usize) -> Self {
-        Self {
-            store,
-            by_id: Cache::new(capacity),
-            by_name: Cache::new(capacity),
-        }
+        Self { store, by_id: Cache::new(capacity), by_name: Cache::new(capacity) }
     }
 
     /// The user meant by `@username` or an id; `None` when there is none, or the text is
@@ -72,11 +65,7 @@ impl Directory {
         if let Some(profile) = self.by_id.get(&id) {
             return Ok(Some(profile));
         }
-        Ok(self
-            .store
-            .account_by_id(id)
-            .await?
-            .map(|account| self.remember(&account)))
+        Ok(self.store.account_by_id(id).await?.map(|account| self.remember(&account)))
     }
 
     /// The user with this name.
@@ -87,11 +76,7 @@ impl Directory {
         if let Some(id) = self.by_name.get(name) {
             return self.by_id(id).await;
         }
-        Ok(self
-            .store
-            .account_by_name(name)
-            .await?
-            .map(|account| self.remember(&account)))
+        Ok(self.store.account_by_name(name).await?.map(|account| self.remember(&account)))
     }
 
     fn remember(&self, account: &Account) -> Arc<Profile> {

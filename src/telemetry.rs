@@ -93,7 +93,10 @@ fn describe() {
         "Frames queued to sessions that must not be lost, by the way they came."
     );
     describe_counter!("confab_ephemeral_dropped_total", "Typing frames left out for slow clients.");
-    describe_counter!("confab_frames_refused_total", "Frames that were malformed or over the rate.");
+    describe_counter!(
+        "confab_frames_refused_total",
+        "Frames that were malformed or over the rate."
+    );
     describe_counter!("confab_tokens_refused_total", "Tokens that were not good, by reason.");
     describe_counter!("confab_store_errors_total", "What the store could not do, by operation.");
     describe_histogram!(
@@ -102,7 +105,10 @@ fn describe() {
         "How long the store took, by operation."
     );
     describe_histogram!("confab_store_batch_messages", "Messages handed to the store at once.");
-    describe_counter!("confab_plugin_verdicts_total", "What entries decided, by entry and verdict.");
+    describe_counter!(
+        "confab_plugin_verdicts_total",
+        "What entries decided, by entry and verdict."
+    );
     describe_histogram!(
         "confab_plugin_duration_seconds",
         Unit::Seconds,

@@ -11,8 +11,7 @@ pub const MAX_DISPLAY_NAME: usize = 64;
 /// The control characters (Unicode category Cc) that no text may hold: all but tab, line feed
 /// and carriage return. They could forge lines in logs and drive terminals.
 fn control_character(text: &str) -> Option<char> {
-    text.chars()
-        .find(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+    text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 
 /// Checks the text of a message against `limit`, in bytes.
@@ -23,10 +22,7 @@ pub fn check_content(content: &str, limit: usize) -> Result<(), Refusal> {
     if content.len() > limit {
         return Err(Refusal::new(
             Code::ContentTooLong,
-            format!(
-                "The text has {} bytes, and at most {limit} are allowed.",
-                content.len()
-            ),
+            format!("The text has {} bytes, and at most {limit} are allowed.", content.len()),
         ));
     }
     if content.trim().is_empty() {
@@ -35,10 +31,7 @@ pub fn check_content(content: &str, limit: usize) -> Result<(), Refusal> {
     if let Some(found) = control_character(content) {
         return Err(Refusal::new(
             Code::InvalidContent,
-            format!(
-                "The text holds the control character U+{:04X}.",
-                u32::from(found)
-            ),
+            format!("The text holds the control character U+{:04X}.", u32::from(found)),
         ));
     }
     Ok(())

@@ -27,10 +27,7 @@ impl Frame {
     fn new(frame: &ServerFrame<'_>, ephemeral: bool) -> Self {
         // These types hold only strings, numbers and lists, which always serialize.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        Self {
-            text: text.into(),
-            ephemeral,
-        }
+        Self { text: text.into(), ephemeral }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.
@@ -125,12 +122,7 @@ struct SeenBody {
 
 impl From<&Mark> for SeenBody {
     fn from(mark: &Mark) -> Self {
-        Self {
-            from: mark.reader,
-            to: mark.peer,
-            upto: mark.upto,
-            at: mark.at,
-        }
+        Self { from: mark.reader, to: mark.peer, upto: mark.upto, at: mark.at }
     }
 }
 
@@ -208,8 +200,7 @@ impl<'a> ClientFrame<'a> {
         }
         let raw: RawFrame<'a> = serde_json::from_str(text)
             .map_err(|error| FrameError::new(text, Code::Malformed, error))?;
-        raw.check()
-            .map_err(|(code, message)| FrameError::new(text, code, message))
+        raw.check().map_err(|(code, message)| FrameError::new(text, code, message))
     }
 }
 
@@ -281,10 +272,7 @@ impl<'a> RawFrame<'a> {
                     ("have", have.is_some()),
                 ])?;
                 let to = to.ok_or_else(|| missing("to"))?;
-                Ok(ClientFrame::Typing {
-                    to,
-                    on: self.on.unwrap_or(true),
-                })
+                Ok(ClientFrame::Typing { to, on: self.on.unwrap_or(true) })
             }
             "seen" => {
                 extra(&[
@@ -294,10 +282,7 @@ impl<'a> RawFrame<'a> {
                     ("have", have.is_some()),
                 ])?;
                 let to = to.ok_or_else(|| missing("to"))?;
-                Ok(ClientFrame::Seen {
-                    to,
-                    upto: self.upto,
-                })
+                Ok(ClientFrame::Seen { to, upto: self.upto })
             }
             "sync" => {
                 extra(&[
@@ -359,29 +344,16 @@ mod tests {
     #[test]
     fn the_four_frames_are_read() {
         let frame = ClientFrame::parse(r#"{"event":"message","to":"@bob","content":"a\nb"}"#);
-        let Ok(ClientFrame::Message {
-            to,
-            content,
-            id: None,
-        }) = frame
-        else {
-            panic!("{frame:?}")
-        };
+        let Ok(ClientFrame::Message { to, content, id: None }) = frame else { panic!("{frame:?}") };
         assert!(matches!(to, Cow::Borrowed("@bob")));
         assert_eq!(content, "a\nb");
         assert_eq!(
             ClientFrame::parse(r#"{"to":"x","event":"typing"}"#),
-            Ok(ClientFrame::Typing {
-                to: "x".into(),
-                on: true
-            })
+            Ok(ClientFrame::Typing { to: "x".into(), on: true })
         );
         assert_eq!(
             ClientFrame::parse(r#"{"event":"seen","to":"x","upto":7}"#),
-            Ok(ClientFrame::Seen {
-                to: "x".into(),
-                upto: Some(7)
-            })
+            Ok(ClientFrame::Seen { to: "x".into(), upto: Some(7) })
         );
         let have = HashMap::from([("x".into(), 3)]);
         assert_eq!(
@@ -402,31 +374,16 @@ mod tests {
             (r#"{"event":"message"}"#, "malformed"),
             (r#"{"event":"message","to":"x"}"#, "malformed"),
             (r#"{"event":"message","to":1,"content":"y"}"#, "malformed"),
-            (
-                r#"{"event":"message","to":{"$ne":null},"content":"y"}"#,
-                "malformed",
-            ),
-            (
-                r#"{"event":"message","to":"x","to":"z","content":"y"}"#,
-                "malformed",
-            ),
-            (
-                r#"{"event":"message","to":"x","content":"y","extra":1}"#,
-                "malformed",
-            ),
-            (
-                r#"{"event":"message","to":"x","content":"y","on":true}"#,
-                "malformed",
-            ),
+            (r#"{"event":"message","to":{"$ne":null},"content":"y"}"#, "malformed"),
+            (r#"{"event":"message","to":"x","to":"z","content":"y"}"#, "malformed"),
+            (r#"{"event":"message","to":"x","content":"y","extra":1}"#, "malformed"),
+            (r#"{"event":"message","to":"x","content":"y","on":true}"#, "malformed"),
             (r#"{"event":"typing","to":"x","on":"yes"}"#, "malformed"),
             (r#"{"event":"seen","to":"x","upto":-1}"#, "malformed"),
             (r#"{"event":"seen","to":"x","upto":1.5}"#, "malformed"),
             (r#"{"event":"sync"}"#, "malformed"),
             (r#"{"event":"sync","have":[]}"#, "malformed"),
-            (
-                r#"{"event":"message","to":"x","content":"\ud800"}"#,
-                "malformed",
-            ),
+            (r#"{"event":"message","to":"x","content":"\ud800"}"#, "malformed"),
             (r#"{"event":"shout","to":"x"}"#, "unknown_event"),
         ] {
             assert_eq!(refused(text), (code.to_owned(), None), "{text}");

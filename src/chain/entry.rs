@@ -34,10 +34,7 @@ pub enum Step {
     /// On to the next entry.
     Continue,
     /// Refuse, and tell the client.
-    Deny {
-        code: Cow<'static, str>,
-        message: Cow<'static, str>,
-    },
+    Deny { code: Cow<'static, str>, message: Cow<'static, str> },
     /// Refuse without a word.
     Drop,
     /// The hook failed, and its entry says that this refuses the event.
@@ -83,9 +80,7 @@ enum Failure {
 
 impl Entry {
     pub fn build(config: &PluginEntry, manifests: &[Manifest]) -> Result<Self, Vec<Problem>> {
-        let manifest = manifests
-            .iter()
-            .find(|manifest| manifest.name == config.plugin);
+        let manifest = manifests.iter().find(|manifest| manifest.name == config.plugin);
         let Some(manifest) = manifest else {
             let message = format!("no plugin named \"{}\" is compiled in", config.plugin);
             return Err(vec![Problem::at("use", message)]);
@@ -120,10 +115,7 @@ impl Entry {
     pub async fn start(&self) -> Result<(), HookError> {
         match AssertUnwindSafe(self.plugin.start()).catch_unwind().await {
             Ok(result) => result,
-            Err(panic) => Err(HookError::new(format!(
-                "it panicked: {}",
-                panic_text(&*panic)
-            ))),
+            Err(panic) => Err(HookError::new(format!("it panicked: {}", panic_text(&*panic)))),
         }
     }
 
@@ -208,16 +200,12 @@ impl Entry {
     fn report(&self, failure: &Failure) {
         let (counter, what) = match failure {
             Failure::Error(error) => (&self.meters.error, error.to_string()),
-            Failure::Panic(panic) => (
-                &self.meters.panic,
-                format!("it panicked: {}", panic_text(&**panic)),
-            ),
+            Failure::Panic(panic) => {
+                (&self.meters.panic, format!("it panicked: {}", panic_text(&**panic)))
+            }
             Failure::Timeout => (
                 &self.meters.timeout,
-                format!(
-                    "it took longer than {}",
-                    confab_plugin::Duration(self.timeout)
-                ),
+                format!("it took longer than {}", confab_plugin::Duration(self.timeout)),
             ),
         };
         counter.increment(1);
@@ -236,6 +224,5 @@ impl Entry {
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

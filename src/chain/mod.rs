@@ -43,10 +43,7 @@ impl Chain {
         for (place, config) in entries.iter().enumerate() {
             match Entry::build(config, manifests) {
                 Ok(entry) => built.push(entry),
-                Err(problems) => errors.push(BuildError {
-                    entry: place,
-                    problems,
-                }),
+                Err(problems) => errors.push(BuildError { entry: place, problems }),
             }
         }
         if !errors.is_empty() {
@@ -56,10 +53,7 @@ impl Chain {
             let handles = |(place, entry): (usize, &Entry)| entry.handles(kind).then_some(place);
             built.iter().enumerate().filter_map(handles).collect()
         });
-        Ok(Self {
-            entries: built.into(),
-            routes,
-        })
+        Ok(Self { entries: built.into(), routes })
     }
 
     /// Starts every plugin, in order.
@@ -72,10 +66,7 @@ impl Chain {
                 for entry in &self.entries[..started] {
                     entry.stop().await;
                 }
-                return Err(format!(
-                    "plugin entry \"{}\" did not start: {error}",
-                    entry.name()
-                ));
+                return Err(format!("plugin entry \"{}\" did not start: {error}", entry.name()));
             }
         }
         Ok(())
@@ -89,9 +80,7 @@ impl Chain {
     }
 
     fn route(&self, kind: EventKind) -> impl Iterator<Item = &Entry> {
-        self.routes[kind as usize]
-            .iter()
-            .map(|place| &self.entries[*place])
+        self.routes[kind as usize].iter().map(|place| &self.entries[*place])
     }
 
     /// Runs the `before` hooks; the first refusal ends it.

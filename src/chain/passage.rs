@@ -49,13 +49,7 @@ impl Passage {
         event: Event,
         started: Instant,
     ) -> Result<Self, Refused> {
-        let mut passage = Self {
-            chain,
-            cx,
-            event,
-            started,
-            finished: false,
-        };
+        let mut passage = Self { chain, cx, event, started, finished: false };
         match passage.chain.before(&passage.cx, &mut passage.event).await {
             Ok(()) => Ok(passage),
             Err((decision, refused)) => {
@@ -87,10 +81,7 @@ impl Passage {
 
     fn conclude(&mut self, decision: Decision) {
         self.finished = true;
-        let outcome = Outcome {
-            decision,
-            elapsed: self.started.elapsed(),
-        };
+        let outcome = Outcome { decision, elapsed: self.started.elapsed() };
         self.chain.after(&self.cx, &self.event, &outcome);
     }
 }
@@ -98,9 +89,7 @@ impl Passage {
 impl Drop for Passage {
     fn drop(&mut self) {
         if !self.finished {
-            self.conclude(Decision::Failed {
-                code: Code::Internal.as_str(),
-            });
+            self.conclude(Decision::Failed { code: Code::Internal.as_str() });
         }
     }
 }

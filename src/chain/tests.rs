@@ -54,10 +54,7 @@ impl Plugin for Actor {
 
     fn after(&self, _: &Context, event: &Event, outcome: &Outcome) {
         if let Event::Message(message) = event {
-            AFTER
-                .lock()
-                .unwrap()
-                .push((message.content().to_owned(), outcome.decision.as_str()));
+            AFTER.lock().unwrap().push((message.content().to_owned(), outcome.decision.as_str()));
             assert!(!message.content().starts_with("after-panic"), "on purpose");
         }
     }
@@ -106,20 +103,14 @@ async fn run(chain: &Arc<Chain>, text: &str) -> Result<String, (String, String)>
     );
     match passage.await {
         Ok(passage) => {
-            let Event::Message(message) = passage.event() else {
-                panic!("another event")
-            };
+            let Event::Message(message) = passage.event() else { panic!("another event") };
             let text = message.content().to_owned();
-            passage.finish(Decision::Accepted {
-                seq: Some(1),
-                duplicate: false,
-            });
+            passage.finish(Decision::Accepted { seq: Some(1), duplicate: false });
             Ok(text)
         }
-        Err(Refused::Tell(refusal)) => Err((
-            refusal.plugin.unwrap().to_string(),
-            refusal.code.into_owned(),
-        )),
+        Err(Refused::Tell(refusal)) => {
+            Err((refusal.plugin.unwrap().to_string(), refusal.code.into_owned()))
+        }
         Err(Refused::Silently) => Err((String::new(), "silently".into())),
     }
 }
@@ -133,26 +124,16 @@ async fn entries_run_in_order_and_the_first_refusal_ends_the_chain() {
     assert_eq!(run(&two, "hello").await, Ok("hello!!".into()));
     assert_eq!(run(&two, "yield").await, Ok("yield!!".into()));
     assert_eq!(run(&two, "deny").await, Err(("one".into(), "no".into())));
-    assert_eq!(
-        run(&two, "drop").await,
-        Err((String::new(), "silently".into()))
-    );
+    assert_eq!(run(&two, "drop").await, Err((String::new(), "silently".into())));
 }
 
 #[tokio::test]
 async fn a_failing_hook_gets_what_on_error_says() {
     for what in ["panic", "error", "sleep", "block"] {
         let deny = chain(&[entry("strict", Mode::Enforce, OnError::Deny)]);
-        assert_eq!(
-            run(&deny, what).await,
-            Err(("strict".into(), "plugin_failed".into()))
-        );
+        assert_eq!(run(&deny, what).await, Err(("strict".into(), "plugin_failed".into())));
         let pass = chain(&[entry("lax", Mode::Enforce, OnError::Pass)]);
-        assert_eq!(
-            run(&pass, what).await,
-            Ok(what.into()),
-            "a failed hook changes nothing"
-        );
+        assert_eq!(run(&pass, what).await, Ok(what.into()), "a failed hook changes nothing");
     }
 }
 
@@ -178,11 +159,7 @@ async fn after_runs_once_for_every_entry_whatever_happened() {
     run(&two, "after-accepted").await.unwrap();
     assert_eq!(outcomes("after-accepted"), ["accepted", "accepted"]);
     run(&two, "after-panic").await.unwrap();
-    assert_eq!(
-        outcomes("after-panic"),
-        ["accepted", "accepted"],
-        "a panic there is contained"
-    );
+    assert_eq!(outcomes("after-panic"), ["accepted", "accepted"], "a panic there is contained");
 
     let event = testkit::message("after-abandoned");
     let passage = Passage::enter(Arc::clone(&two), testkit::context(), event, Instant::now()).await;
@@ -196,16 +173,10 @@ async fn all_entries_that_cannot_be_built_are_told() {
     unknown.plugin = "actress".into();
     let mut options = entry("y", Mode::Enforce, OnError::Deny);
     options.options.insert("volume".into(), 11.into());
-    let errors = Chain::build(&[unknown, options], &[Manifest::of::<Actor>()])
-        .err()
-        .unwrap();
+    let errors = Chain::build(&[unknown, options], &[Manifest::of::<Actor>()]).err().unwrap();
     let told: Vec<String> = errors.iter().map(|e| e.problems[0].to_string()).collect();
     assert_eq!(told[0], "use: no plugin named \"actress\" is compiled in");
-    assert!(
-        told[1].starts_with("options: unknown field `volume`"),
-        "{}",
-        told[1]
-    );
+    assert!(told[1].starts_with("options: unknown field `volume`"), "{}", told[1]);
 }
 
 #[tokio::test]

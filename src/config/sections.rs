@@ -285,11 +285,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: LogFormat::Text,
-            queue: 16_384,
-        }
+        Self { level: "info".into(), format: LogFormat::Text, queue: 16_384 }
     }
 }
 

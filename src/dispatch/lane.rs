@@ -26,17 +26,9 @@ const BATCH: usize = 1024;
 /// An event that the chain let through and that must become durable.
 pub enum Job {
     /// A message, and whom to answer.
-    Message {
-        ticket: Ticket,
-        passage: Passage,
-        at: Timestamp,
-    },
+    Message { ticket: Ticket, passage: Passage, at: Timestamp },
     /// A read mark, and whom to tell of an error.
-    Seen {
-        session: Arc<Session>,
-        passage: Passage,
-        at: Timestamp,
-    },
+    Seen { session: Arc<Session>, passage: Passage, at: Timestamp },
 }
 
 /// Lanes to the store, as many as the backend likes.
@@ -56,10 +48,7 @@ impl Lanes {
             tasks.spawn(Lane::new(Arc::clone(store), Arc::clone(bus)).run(jobs));
             sender
         });
-        Self {
-            senders: Mutex::new(senders.collect()),
-            tasks,
-        }
+        Self { senders: ArcSwap::from_pointee(senders.collect()), tasks }
     }
 
     /// Hands a job to its lane; answers it with `overloaded` when too much waits there.
@@ -78,15 +67,11 @@ impl Lanes {
             let (job, refusal) = match error {
                 TrySendError::Full(job) => (
                     job,
-                    Refusal::new(
-                        Code::Overloaded,
-                        "Too much waits to be stored: wait a little.",
-                    ),
+                    Refusal::new(Code::Overloaded, "Too much waits to be stored: wait a little."),
                 ),
-                TrySendError::Closed(job) => (
-                    job,
-                    Refusal::new(Code::Unavailable, "The server is stopping."),
-                ),
+                TrySendError::Closed(job) => {
+                    (job, Refusal::new(Code::Unavailable, "The server is stopping."))
+                }
             };
             job.refuse(&refusal);
         }
@@ -112,15 +97,11 @@ impl Job {
 
     fn refuse(self, refusal: &Refusal) {
         let passage = match self {
-            Job::Message {
-                ticket, passage, ..
-            } => {
+            Job::Message { ticket, passage, .. } => {
                 ticket.refuse(refusal);
                 passage
             }
-            Job::Seen {
-                session, passage, ..
-            } => {
+            Job::Seen { session, passage, .. } => {
                 session.outbox().push(Frame::error(refusal, None));
                 passage
             }
@@ -131,9 +112,7 @@ impl Job {
 
 fn failed(refusal: &Refusal) -> Decision {
     let code = Code::ALL.iter().find(|code| code.as_str() == refusal.code);
-    Decision::Failed {
-        code: code.unwrap_or(&Code::Internal).as_str(),
-    }
+    Decision::Failed { code: code.unwrap_or(&Code::Internal).as_str() }
 }
 
 struct Lane {
@@ -162,11 +141,7 @@ impl Lane {
         while jobs.recv_many(&mut batch, BATCH).await > 0 {
             let batch = std::mem::take(&mut batch);
             // A defect in a store must not end the lane: its tickets answer `internal`.
-            if AssertUnwindSafe(self.carry_out(batch))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+            if AssertUnwindSafe(self.carry_out(batch)).catch_unwind().await.is_err() {
                 tracing::error!("storing a batch panicked: this is a defect");
             }
         }
@@ -177,11 +152,7 @@ impl Lane {
         let (mut asked, mut readers) = (Vec::with_capacity(batch.len()), Vec::new());
         for job in batch {
             match job {
-                Job::Message {
-                    ticket,
-                    passage,
-                    at,
-                } => {
+                Job::Message { ticket, passage, at } => {
                     let Event::Message(message) = passage.event() else {
                         continue;
                     };
@@ -194,11 +165,7 @@ impl Lane {
                     });
                     asked.push((ticket, passage));
                 }
-                Job::Seen {
-                    session,
-                    passage,
-                    at,
-                } => {
+                Job::Seen { session, passage, at } => {
                     let Event::Seen(seen) = passage.event() else {
                         continue;
                     };
@@ -270,10 +237,7 @@ impl Lane {
         } else {
             self.duplicates.increment(1);
         }
-        Decision::Accepted {
-            seq: Some(message.seq),
-            duplicate: !new,
-        }
+        Decision::Accepted { seq: Some(message.seq), duplicate: !new }
     }
 
     fn tell(&self, session: &Session, result: Result<Marked, StoreError>) -> Decision {
@@ -288,26 +252,15 @@ impl Lane {
         if moved {
             self.publish(mark.reader, mark.peer, session.id(), Frame::seen(&mark));
         }
-        Decision::Accepted {
-            seq: Some(mark.upto),
-            duplicate: !moved,
-        }
+        Decision::Accepted { seq: Some(mark.upto), duplicate: !moved }
     }
 
     /// To the peer, and to the sender's other devices.
     fn publish(&self, from: UserId, to: UserId, session: SessionId, frame: Frame) {
         let except = Some(session);
         if from != to {
-            self.bus.publish(Envelope {
-                to,
-                except,
-                frame: frame.clone(),
-            });
+            self.bus.publish(Envelope { to, except, frame: frame.clone() });
         }
-        self.bus.publish(Envelope {
-            to: from,
-            except,
-            frame,
-        });
+        self.bus.publish(Envelope { to: from, except, frame });
     }
 }

@@ -61,10 +61,7 @@ impl Dispatch {
             hub,
             directory,
             max_content: limits.content.as_usize(),
-            sync: ChangeLimit {
-                messages: limits.sync_messages,
-                bytes: limits.sync.as_usize(),
-            },
+            sync: ChangeLimit { messages: limits.sync_messages, bytes: limits.sync.as_usize() },
         }
     }
 
@@ -99,10 +96,7 @@ impl Dispatch {
         }
         let event = Event::Disconnect(Disconnect::new(reason.as_str()));
         if let Ok(passage) = self.enter(session.context(), event).await {
-            passage.finish(Decision::Accepted {
-                seq: None,
-                duplicate: false,
-            });
+            passage.finish(Decision::Accepted { seq: None, duplicate: false });
         }
     }
 
@@ -135,11 +129,7 @@ impl Dispatch {
         match self.admit(&ticket, to, content, started).await {
             Ok(passage) => {
                 let at = Timestamp::from(passage.context().received);
-                self.lanes.send(Job::Message {
-                    ticket,
-                    passage,
-                    at,
-                });
+                self.lanes.send(Job::Message { ticket, passage, at });
             }
             Err(Refused::Tell(refusal)) => ticket.refuse(&refusal),
             Err(Refused::Silently) => ticket.stay_silent(),
@@ -162,20 +152,14 @@ impl Dispatch {
         let peer = self.find(to).await.map_err(Refused::Tell)?;
         let id = ticket.client_id().cloned();
         let message = Message::new(session.user().id, peer.user.id, content, id);
-        let passage = Passage::enter(
-            self.chain(),
-            session.context(),
-            Event::Message(message),
-            started,
-        )
-        .await?;
+        let passage =
+            Passage::enter(self.chain(), session.context(), Event::Message(message), started)
+                .await?;
         if let Event::Message(message) = passage.event()
             && let Err(refusal) = values::check_content(message.content(), self.max_content)
         {
             // Only a hook can have made it so.
-            passage.finish(Decision::Failed {
-                code: Code::PluginFailed.as_str(),
-            });
+            passage.finish(Decision::Failed { code: Code::PluginFailed.as_str() });
             return Err(Refused::Tell(Refusal::new(
                 Code::PluginFailed,
                 format!(
@@ -199,15 +183,8 @@ impl Dispatch {
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
                 let frame = Frame::typing(from, peer, on);
-                self.bus.publish(Envelope {
-                    to: peer,
-                    except: Some(session.id()),
-                    frame,
-                });
-                passage.finish(Decision::Accepted {
-                    seq: None,
-                    duplicate: false,
-                });
+                self.bus.publish(Envelope { to: peer, except: Some(session.id()), frame });
+                passage.finish(Decision::Accepted { seq: None, duplicate: false });
                 Ok(())
             }
             Err(Refused::Tell(refusal)) => Err(refusal),
@@ -227,11 +204,7 @@ impl Dispatch {
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
                 let at = Timestamp::from(passage.context().received);
-                self.lanes.send(Job::Seen {
-                    session: Arc::clone(session),
-                    passage,
-                    at,
-                });
+                self.lanes.send(Job::Seen { session: Arc::clone(session), passage, at });
                 Ok(())
             }
             Err(Refused::Tell(refusal)) => Err(refusal),
@@ -249,14 +222,10 @@ impl Dispatch {
             known.insert(self.find(peer).await?.user.id, *seq);
         }
         let user = session.user().id;
-        let changes = self
-            .store
-            .changes_since(user, &known, self.sync)
-            .await
-            .map_err(|error| {
-                report("changes_since", &error);
-                Refusal::from(error)
-            })?;
+        let changes = self.store.changes_since(user, &known, self.sync).await.map_err(|error| {
+            report("changes_since", &error);
+            Refusal::from(error)
+        })?;
         session.outbox().push(Frame::sync(&changes));
         Ok(())
     }

@@ -11,7 +11,9 @@ use poem_openapi::{
 };
 use serde::Deserialize;
 
-use super::{State, bearer::Asker, client, failure::Failure, profile::ProfileBody};
+use super::{
+    State, bearer::Asker, client, failure::Failure, json::StrictJson, profile::ProfileBody,
+};
 use crate::{
     auth::{AuthError, Token},
     chain::{Passage, Refused},
@@ -25,8 +27,9 @@ use crate::{
 pub struct AccountsApi;
 
 /// A new account.
-#[derive(Object)]
+#[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewAccount {
     /// 2 to 32 of `a-z 0-9 . _ -`, first a letter or digit. Capitals are folded.
     username: String,
@@ -37,9 +40,17 @@ struct NewAccount {
     display_name: Option<String>,
 }
 
+/// The body of a registration.
+#[derive(ApiRequest)]
+enum RegisterRequest {
+    /// JSON.
+    Json(StrictJson<NewAccount>),
+}
+
 /// A name and its password.
-#[derive(Object)]
+#[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Credentials {
     username: String,
     password: String,
@@ -60,7 +71,7 @@ struct PasswordForm {
 #[derive(ApiRequest)]
 enum LoginRequest {
     /// JSON.
-    Json(Json<Credentials>),
+    Json(StrictJson<Credentials>),
     /// A form.
     Form(Form<PasswordForm>),
 }
@@ -108,10 +119,11 @@ impl AccountsApi {
         &self,
         request: &Request,
         state: Data<&Arc<State>>,
-        body: Json<NewAccount>,
+        body: RegisterRequest,
     ) -> Result<Created, Failure> {
         state.allow_attempt(request)?;
-        let NewAccount { username, password, display_name } = body.0;
+        let RegisterRequest::Json(StrictJson(body)) = body;
+        let NewAccount { username, password, display_name } = body;
         let password = Secret::from(password);
         let username: Username = username.parse().map_err(invalid_username)?;
         if let Some(name) = &display_name {
@@ -144,7 +156,7 @@ impl AccountsApi {
     ) -> Result<Json<Granted>, Failure> {
         state.allow_attempt(request)?;
         let (username, password) = match body {
-            LoginRequest::Json(Json(body)) => (body.username, body.password),
+            LoginRequest::Json(StrictJson(body)) => (body.username, body.password),
             LoginRequest::Form(Form(body)) => (body.username, body.password),
         };
         let password = Secret::from(password);

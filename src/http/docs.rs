@@ -1,8 +1,9 @@
 //! The API's description, and a page to try it.
 
 use poem::{
-    IntoResponse, Response, Route, get,
+    IntoResponse, Response, Route,
     endpoint::make_sync,
+    get,
     http::{HeaderValue, header},
     web::Html,
 };

@@ -10,6 +10,7 @@ mod client;
 mod conversations;
 mod docs;
 mod failure;
+mod json;
 mod origin;
 mod profile;
 mod server;
@@ -121,7 +122,7 @@ impl State {
 }
 
 /// Everything on the public listener.
-pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint: 'static> {
+pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint: 'static> + use<> {
     let api = (accounts::AccountsApi, conversations::ConversationsApi);
     let service = OpenApiService::new(api, "confab", env!("CARGO_PKG_VERSION"))
         .description(docs::DESCRIPTION);

@@ -40,10 +40,7 @@ pub async fn guard<E: Endpoint>(
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Retry-After"),
-    );
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     Ok(response)
 }
@@ -87,7 +84,9 @@ mod tests {
         assert!(check(&HeaderMap::new(), &[]).is_ok());
         assert!(check(&headers("http://chat.example:8080"), &[]).is_ok());
         assert!(check(&headers("https://app.example"), &list).is_ok());
-        for bad in ["https://evil.example", "null", "http://chat.example", "https://app.example.evil"] {
+        for bad in
+            ["https://evil.example", "null", "http://chat.example", "https://app.example.evil"]
+        {
             assert!(check(&headers(bad), &list).is_err(), "{bad}");
         }
         assert!(check(&headers("https://any.example"), &["*".to_owned()]).is_ok());

@@ -74,10 +74,7 @@ impl Hub {
     /// When the user has too many, or the daemon is stopping.
     pub fn add(&self, session: &Arc<Session>) -> Result<bool, AddError> {
         let user = session.user().id;
-        let mut shard = self
-            .shard(user)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(user).write().unwrap_or_else(PoisonError::into_inner);
         // Checked under the lock that `drain` takes, so that no session slips past it.
         if self.draining.load(Ordering::Acquire) {
             return Err(AddError::Draining);
@@ -97,10 +94,7 @@ impl Hub {
     /// Removes a session; says whether it was its user's last here.
     pub fn remove(&self, session: &Session) -> bool {
         let user = session.user().id;
-        let mut shard = self
-            .shard(user)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(user).write().unwrap_or_else(PoisonError::into_inner);
         let Some(sessions) = shard.get_mut(&user) else {
             return false;
         };
@@ -157,10 +151,7 @@ impl Hub {
 
 impl Deliver for Hub {
     fn deliver(&self, envelope: Envelope) {
-        let shard = self
-            .shard(envelope.to)
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let shard = self.shard(envelope.to).read().unwrap_or_else(PoisonError::into_inner);
         let Some(sessions) = shard.get(&envelope.to) else {
             return;
         };

@@ -177,10 +177,7 @@ impl Inner {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if self
-            .closing
-            .is_some_and(|_| reason != CloseReason::SlowClient)
-        {
+        if self.closing.is_some_and(|_| reason != CloseReason::SlowClient) {
             return;
         }
         self.closing = Some(reason);
@@ -191,9 +188,7 @@ impl Inner {
     }
 
     fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
-        let place = number
-            .checked_sub(self.answered)
-            .and_then(|n| usize::try_from(n).ok());
+        let place = number.checked_sub(self.answered).and_then(|n| usize::try_from(n).ok());
         if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
             *owed = Some(answer);
         }
@@ -224,12 +219,7 @@ impl Ticket {
         let number = inner.answered + inner.owed.len() as u64;
         inner.owed.push_back(None);
         drop(inner);
-        Self {
-            session: Arc::clone(session),
-            number,
-            client_id,
-            answered: false,
-        }
+        Self { session: Arc::clone(session), number, client_id, answered: false }
     }
 
     /// The session it belongs to.
@@ -293,29 +283,19 @@ mod tests {
             in_flight: 2,
             ..config::Limits::default()
         };
-        let user = Arc::new(User {
-            id: testkit::ann(),
-            name: "ann".parse().unwrap(),
-        });
+        let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
         Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), &limits))
     }
 
     fn frame(text: &str, ephemeral: bool) -> Frame {
-        Frame {
-            text: Utf8Bytes::from(text.to_owned()),
-            ephemeral,
-        }
+        Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral }
     }
 
     fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
-        match session
-            .outbox()
-            .poll_take(&mut Context::from_waker(noop_waker_ref()))
-        {
-            Poll::Ready(out) => Some((
-                out.frames.iter().map(|f| f.text.to_string()).collect(),
-                out.closing,
-            )),
+        match session.outbox().poll_take(&mut Context::from_waker(noop_waker_ref())) {
+            Poll::Ready(out) => {
+                Some((out.frames.iter().map(|f| f.text.to_string()).collect(), out.closing))
+            }
             Poll::Pending => None,
         }
     }
@@ -331,18 +311,13 @@ mod tests {
         session.outbox().push(frame("m3", false));
         assert_eq!(session.outbox().closing(), None);
         session.outbox().push(frame("m4", false));
-        assert_eq!(
-            take(&session),
-            Some((vec![], Some(CloseReason::SlowClient)))
-        );
+        assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
     }
 
     #[test]
     fn bytes_are_bounded_too() {
         let session = session(100, 10);
-        session
-            .outbox()
-            .push(frame("a page larger than the bound", false));
+        session.outbox().push(frame("a page larger than the bound", false));
         assert_eq!(take(&session).unwrap().0.len(), 1);
         session.outbox().push(frame("12345", false));
         session.outbox().push(frame("12345", false));

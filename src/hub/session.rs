@@ -18,12 +18,7 @@ pub struct Session {
 impl Session {
     /// A session with a new random id.
     pub fn new(user: Arc<User>, address: IpAddr, limits: &config::Limits) -> Self {
-        Self {
-            id: SessionId(rand::random()),
-            user,
-            address,
-            outbox: Outbox::new(limits),
-        }
+        Self { id: SessionId(rand::random()), user, address, outbox: Outbox::new(limits) }
     }
 
     /// Its id, unique over all nodes.

@@ -66,11 +66,7 @@ fn build<P: Definition>(
     entry: &str,
     options: serde_json::Value,
 ) -> Result<Box<dyn Plugin>, Vec<Problem>> {
-    let options = serde_json::from_value(options).map_err(|error| {
-        vec![Problem {
-            path: Vec::new(),
-            message: error.to_string(),
-        }]
-    })?;
+    let options = serde_json::from_value(options)
+        .map_err(|error| vec![Problem { path: Vec::new(), message: error.to_string() }])?;
     Ok(Box::new(P::new(entry, options)?))
 }

@@ -128,10 +128,7 @@ pub struct Register {
 impl Register {
     /// A request for `username`.
     pub fn new(username: Username, display_name: Option<Arc<str>>) -> Self {
-        Self {
-            username,
-            display_name,
-        }
+        Self { username, display_name }
     }
 
     /// The wanted login name.
@@ -203,12 +200,7 @@ impl Message {
         content: impl Into<Arc<str>>,
         client_id: Option<Arc<str>>,
     ) -> Self {
-        Self {
-            from,
-            to,
-            content: content.into(),
-            client_id,
-        }
+        Self { from, to, content: content.into(), client_id }
     }
 
     /// The sender.

@@ -64,10 +64,7 @@ pub enum Verdict {
 impl Verdict {
     /// A refusal that the client is told.
     pub fn deny(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Verdict::Deny {
-            code: code.into(),
-            message: message.into(),
-        }
+        Verdict::Deny { code: code.into(), message: message.into() }
     }
 }
 

@@ -35,18 +35,12 @@ pub struct Problem {
 impl Problem {
     /// A problem with the value of `key`.
     pub fn at(key: &str, message: impl Into<String>) -> Self {
-        Self {
-            path: vec![key.into()],
-            message: message.into(),
-        }
+        Self { path: vec![key.into()], message: message.into() }
     }
 
     /// A problem with item `index` of the array `key`.
     pub fn at_item(key: &str, index: usize, message: impl Into<String>) -> Self {
-        Self {
-            path: vec![key.into(), index.into()],
-            message: message.into(),
-        }
+        Self { path: vec![key.into(), index.into()], message: message.into() }
     }
 }
 

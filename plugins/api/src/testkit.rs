@@ -76,11 +76,7 @@ impl<P: Definition> Kit<P> {
     /// What the daemon would say of the options.
     pub fn new(options: serde_json::Value) -> Result<Self, Vec<Problem>> {
         let plugin = (Manifest::of::<P>().build)(P::NAME, options)?;
-        Ok(Self {
-            plugin,
-            context: context(),
-            of: PhantomData,
-        })
+        Ok(Self { plugin, context: context(), of: PhantomData })
     }
 
     /// The plugin itself.
@@ -112,10 +108,7 @@ impl<P: Definition> Kit<P> {
 
     /// Runs `after` on `event`, decided as `decision` after one millisecond.
     pub fn after(&self, event: &Event, decision: Decision) {
-        let outcome = Outcome {
-            decision,
-            elapsed: Duration::from_millis(1),
-        };
+        let outcome = Outcome { decision, elapsed: Duration::from_millis(1) };
         self.plugin.after(&self.context, event, &outcome);
     }
 }
@@ -137,9 +130,7 @@ pub fn message(content: &str) -> Event {
 
 /// The circumstances of the kit's events: [`ann`]'s session 7, from 127.0.0.1.
 pub fn context() -> Context {
-    let name = "ann"
-        .parse()
-        .unwrap_or_else(|_| unreachable!("a good name"));
+    let name = "ann".parse().unwrap_or_else(|_| unreachable!("a good name"));
     Context {
         user: Some(Arc::new(User { id: ann(), name })),
         session: Some(SessionId(7)),

@@ -45,9 +45,7 @@ impl FromStr for Duration {
     type Err = InvalidDuration;
 
     fn from_str(text: &str) -> Result<Self, InvalidDuration> {
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|_| InvalidDuration)
+        humantime::parse_duration(text).map(Self).map_err(|_| InvalidDuration)
     }
 }
 
@@ -99,9 +97,7 @@ const UNITS: [(&str, u64); 7] = [
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS
-            .iter()
-            .filter(|(name, _)| name.contains('i') || *name == "B");
+        let binary = UNITS.iter().filter(|(name, _)| name.contains('i') || *name == "B");
         for (name, size) in binary {
             if self.0 >= *size && self.0.is_multiple_of(*size) {
                 return write!(f, "{}{name}", self.0 / size);
@@ -116,9 +112,7 @@ impl FromStr for ByteSize {
 
     fn from_str(text: &str) -> Result<Self, InvalidByteSize> {
         let text = text.trim();
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number: u64 = text[..digits].parse().map_err(|_| InvalidByteSize)?;
         let unit = text[digits..].trim();
         let size = UNITS
@@ -150,11 +144,7 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(
-    Duration,
-    "confab-duration",
-    "^[0-9]+ ?[a-z]+( ?[0-9]+ ?[a-z]+)*$"
-);
+written_as_text!(Duration, "confab-duration", "^[0-9]+ ?[a-z]+( ?[0-9]+ ?[a-z]+)*$");
 written_as_text!(ByteSize, "confab-bytes", "^[0-9]+ ?([KMG]i?)?B$");
 
 impl<'de> Deserialize<'de> for Duration {
@@ -187,25 +177,12 @@ mod tests {
 
     #[test]
     fn sizes_read_what_they_write() {
-        for (text, bytes) in [
-            ("512B", 512),
-            ("64KiB", 65536),
-            ("1MiB", 1 << 20),
-            ("0B", 0),
-        ] {
+        for (text, bytes) in [("512B", 512), ("64KiB", 65536), ("1MiB", 1 << 20), ("0B", 0)] {
             assert_eq!(text.parse::<ByteSize>(), Ok(ByteSize(bytes)));
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
         assert_eq!("16 MB".parse::<ByteSize>(), Ok(ByteSize(16_000_000)));
-        for bad in [
-            "",
-            "512",
-            "KiB",
-            "1.5MiB",
-            "-1B",
-            "99999999999GiB",
-            "5 apples",
-        ] {
+        for bad in ["", "512", "KiB", "1.5MiB", "-1B", "99999999999GiB", "5 apples"] {
             assert_eq!(bad.parse::<ByteSize>(), Err(InvalidByteSize), "{bad}");
         }
     }

@@ -40,11 +40,7 @@ impl Handshake {
         let (true, Some(key)) = (good, key) else { return Err(not_an_upgrade()) };
         Ok(Self {
             accept: derive_accept_key(key),
-            subprotocol: has_token(
-                headers,
-                header::SEC_WEBSOCKET_PROTOCOL,
-                bearer::SUBPROTOCOL,
-            ),
+            subprotocol: has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, bearer::SUBPROTOCOL),
         })
     }
 }

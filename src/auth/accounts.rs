@@ -1,0 +1,233 @@
+//! Registration and login: a name and a password against the store, answered with a token.
+
+use std::{fmt, sync::Arc};
+
+use confab_plugin::{UserId, Username};
+use tracing::Instrument;
+
+use crate::{
+    config::Secret,
+    store::{Account, Store, StoreError, Timestamp},
+};
+
+use super::{
+    password::{HashError, PasswordProblem, Passwords, Verified},
+    token::{IssueError, Token, Tokens},
+};
+
+pub(super) const ATTEMPTS: &str = "confab_auth_attempts_total";
+
+/// Registers and logs in.
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    passwords: Passwords,
+    tokens: Arc<Tokens>,
+}
+
+/// Why somebody did not get a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthError {
+    /// Another account has this name.
+    UsernameTaken,
+    /// No such user, or not their password: which of them is not told.
+    BadCredentials,
+    /// The new password is not acceptable.
+    Password(PasswordProblem),
+    /// Too many wait for a password hash; worth another try in a moment.
+    Overloaded,
+    /// The store or the machine cannot do it now. The text is for the operator's log, where it
+    /// already is, never for a client.
+    Unavailable(String),
+}
+
+impl AuthError {
+    /// A stable word for metrics and the log.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            AuthError::UsernameTaken => "username_taken",
+            AuthError::BadCredentials => "bad_credentials",
+            AuthError::Password(_) => "bad_password",
+            AuthError::Overloaded => "overloaded",
+            AuthError::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// A sentence for the client.
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuthError::UsernameTaken => f.write_str("the username is taken"),
+            AuthError::BadCredentials => f.write_str("the username or the password is wrong"),
+            AuthError::Password(problem) => problem.fmt(f),
+            AuthError::Overloaded => f.write_str("too many logins at once; try again in a moment"),
+            AuthError::Unavailable(_) => f.write_str("accounts are unavailable; try again later"),
+        }
+    }
+}
+
+impl std::error::Error for AuthError {}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UsernameTaken => AuthError::UsernameTaken,
+            other => AuthError::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<HashError> for AuthError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded => AuthError::Overloaded,
+            HashError::Failed(why) => AuthError::Unavailable(why),
+        }
+    }
+}
+
+impl From<IssueError> for AuthError {
+    fn from(error: IssueError) -> Self {
+        AuthError::Unavailable(error.to_string())
+    }
+}
+
+impl Accounts {
+    /// Over a store.
+    pub fn new(store: Arc<dyn Store>, passwords: Passwords, tokens: Arc<Tokens>) -> Self {
+        Self { store, passwords, tokens }
+    }
+
+    /// What verifies the tokens given out here.
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
+    /// Makes an account, durably, and a token for it. The caller has checked `display_name`.
+    ///
+    /// # Errors
+    /// Every [`AuthError`] but [`AuthError::BadCredentials`]. A name that is taken is refused
+    /// before a hash is computed.
+    pub async fn register(
+        &self,
+        username: Username,
+        password: Secret,
+        display_name: Option<Arc<str>>,
+    ) -> Result<(Account, Token), AuthError> {
+        let result = self.try_register(username, password, display_name).await;
+        count("register", &result);
+        result
+    }
+
+    /// A token for the user with this name and password. `username` is `None` when the text
+    /// given is no username: it costs the same work as an unknown one.
+    ///
+    /// # Errors
+    /// [`AuthError::BadCredentials`], [`AuthError::Overloaded`], [`AuthError::Unavailable`].
+    pub async fn login(
+        &self,
+        username: Option<Username>,
+        password: Secret,
+    ) -> Result<(Account, Token), AuthError> {
+        let result = self.try_login(username, password).await;
+        count("login", &result);
+        result
+    }
+
+    /// How many hashes were computed.
+    #[cfg(test)]
+    pub(super) fn hash_runs(&self) -> usize {
+        self.passwords.runs.lock().map_or(0, |runs| runs.len())
+    }
+
+    async fn try_register(
+        &self,
+        username: Username,
+        password: Secret,
+        display_name: Option<Arc<str>>,
+    ) -> Result<(Account, Token), AuthError> {
+        self.passwords.check_new(&password).map_err(AuthError::Password)?;
+        if self.store.account_by_name(&username).await?.is_some() {
+            return Err(AuthError::UsernameTaken);
+        }
+        let account = Account {
+            id: UserId::generate(),
+            username,
+            display_name,
+            password_hash: self.passwords.hash(password).await?.into(),
+            created_at: Timestamp::now(),
+        };
+        self.store.create_account(account.clone()).await?;
+        let token = self.issue(account.id).await?;
+        Ok((account, token))
+    }
+
+    async fn try_login(
+        &self,
+        username: Option<Username>,
+        password: Secret,
+    ) -> Result<(Account, Token), AuthError> {
+        let account = match &username {
+            Some(name) => self.store.account_by_name(name).await?,
+            None => None,
+        };
+        let stored = account.as_ref().map(|account| Arc::clone(&account.password_hash));
+        let span = tracing::info_span!("login", user = account.as_ref().map(|a| display(a.id)));
+        let verified = self.passwords.verify(password.clone(), stored).instrument(span).await?;
+        let mut account = match (account, verified) {
+            (None, _) | (_, Verified::No) => return Err(AuthError::BadCredentials),
+            (Some(account), Verified::Yes | Verified::YesRehash) => account,
+        };
+        if verified == Verified::YesRehash {
+            self.rehash(&mut account, password).await;
+        }
+        let token = self.issue(account.id).await?;
+        Ok((account, token))
+    }
+
+    /// On the blocking pool, because RSA takes milliseconds.
+    async fn issue(&self, user: UserId) -> Result<Token, AuthError> {
+        let tokens = Arc::clone(&self.tokens);
+        let issued = tokio::task::spawn_blocking(move || tokens.issue(user)).await;
+        Ok(issued.map_err(|why| AuthError::Unavailable(why.to_string()))??)
+    }
+
+    /// Takes up changed parameters. When that fails, the next login tries again.
+    async fn rehash(&self, account: &mut Account, password: Secret) {
+        let new = match self.passwords.hash(password).await {
+            Ok(new) => new,
+            Err(why) => {
+                tracing::warn!(user = %account.id, %why, "a password was not hashed anew");
+                return;
+            }
+        };
+        let old = &account.password_hash;
+        match self.store.update_password(account.id, old, &new).await {
+            Ok(true) => account.password_hash = new.into(),
+            Ok(false) => tracing::debug!(user = %account.id, "the password was changed meanwhile"),
+            Err(why) => {
+                tracing::warn!(user = %account.id, %why, "a password was not hashed anew");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts")
+            .field("passwords", &self.passwords)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+fn count<T>(call: &'static str, result: &Result<T, AuthError>) {
+    let word = match result {
+        Ok(_) => "ok",
+        Err(error) => error.reason(),
+    };
+    if let Err(AuthError::Unavailable(why)) = result {
+        tracing::error!(call, why, "an account call failed");
+    }
+    metrics::counter!(ATTEMPTS, "call" => call, "result" => word).increment(1);
+}

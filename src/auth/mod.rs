@@ -1,0 +1,29 @@
+//! Who may come in: passwords, tokens, the keys that sign them, and the two ways to get one.
+//!
+//! Registration and login go through [`Accounts`]; every other request brings a token, which
+//! [`Tokens`] verifies.
+
+mod accounts;
+mod claims;
+mod keys;
+mod password;
+mod secret_key;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use accounts::{Accounts, AuthError};
+pub use keys::{KeyError, Keys, MIN_SECRET_BYTES};
+pub use password::{HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified};
+pub use secret_key::{SECRET_KEY_FILE, secret_key_beside};
+pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, Tokens};
+
+/// Tells the metrics recorder what this module's metrics mean.
+pub fn describe_metrics() {
+    metrics::describe_counter!(accounts::ATTEMPTS, "Logins and registrations, by call and result.");
+    metrics::describe_histogram!(
+        password::HASH_DURATION,
+        metrics::Unit::Seconds,
+        "Time to compute one password hash, without the wait for a turn."
+    );
+}

@@ -1,0 +1,98 @@
+//! The secret key that the embedded default makes for itself and keeps beside its data.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rand::{TryRngCore, rngs::OsRng};
+use zeroize::Zeroizing;
+
+use crate::config::Secret;
+
+use super::keys::{KeyError, MIN_SECRET_BYTES};
+
+/// The name of the file in the store's folder.
+pub const SECRET_KEY_FILE: &str = "secret_key";
+
+const WHAT: &str = "the secret key";
+
+/// A file larger than this is not a secret key.
+const MAX_BYTES: u64 = 4096;
+
+/// The secret key in the folder `store`; the folder and the key are made when they are missing.
+/// The key is 48 random bytes in base64, readable by its owner alone. Reads and writes files:
+/// not for an async thread.
+///
+/// Invariant: what is returned is what is on the disk, durably; of several processes that start
+/// at once, all get the same key.
+///
+/// # Errors
+/// A file or folder that cannot be read or made; a key that others can read, or that is short.
+pub fn secret_key_beside(store: &Path) -> Result<Secret, KeyError> {
+    let path = store.join(SECRET_KEY_FILE);
+    let io = |source| KeyError::Io { what: WHAT, path: path.clone(), source };
+    let file = match File::open(&path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            make(store, &path).map_err(io)?;
+            File::open(&path).map_err(io)?
+        }
+        opened => opened.map_err(io)?,
+    };
+    let wrong = |why: String| KeyError::File { what: WHAT, path: path.clone(), why };
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(wrong("is not a file".into()));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(wrong(format!(
+            "others can read or change it; run: chmod 600 {}",
+            path.display()
+        )));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
+    let key = text.trim();
+    if key.len() < MIN_SECRET_BYTES {
+        return Err(wrong(format!(
+            "has {} bytes, fewer than {MIN_SECRET_BYTES}; remove it, and the next start makes a \
+             new one (tokens in use end)",
+            key.len()
+        )));
+    }
+    Ok(Secret::from(key.to_owned()))
+}
+
+/// Makes the key under another name and links it to its own, so that it is never seen half
+/// written and never replaces the key of a process that was faster.
+fn make(store: &Path, path: &Path) -> io::Result<()> {
+    let mut random = Zeroizing::new([0u8; 48]);
+    OsRng.try_fill_bytes(random.as_mut()).map_err(io::Error::other)?;
+    let mut suffix = [0u8; 8];
+    OsRng.try_fill_bytes(&mut suffix).map_err(io::Error::other)?;
+
+    DirBuilder::new().recursive(true).mode(0o700).create(store)?;
+    let draft = store.join(format!(".{SECRET_KEY_FILE}.{:016x}", u64::from_ne_bytes(suffix)));
+    let made = write(&draft, random.as_ref()).and_then(|()| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    match made {
+        Ok(()) => {
+            removed?;
+            File::open(store)?.sync_all()?;
+            tracing::info!(path = %path.display(), "made a secret key for tokens");
+            Ok(())
+        }
+        Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+fn write(draft: &Path, random: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    let text = Zeroizing::new(STANDARD.encode(random) + "\n");
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

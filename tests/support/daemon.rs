@@ -1,0 +1,175 @@
+//! A real daemon on free ports, in a folder of its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{Client, Http, wait::DEADLINE};
+
+/// Cheap hashes: what a password costs is tested elsewhere. No rate: tests are impatient.
+const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    folder: TempDir,
+    public: String,
+    admin: String,
+}
+
+impl Daemon {
+    /// Starts a daemon whose configuration is `toml`, with cheap passwords unless it has an
+    /// `[auth]` of its own.
+    pub fn start(toml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let auth = if toml.contains("[auth]") { "" } else { FAST };
+        fs::write(folder.path().join("confab.toml"), format!("{auth}{toml}")).expect("written");
+        let (child, public, admin) = spawn(folder.path(), "127.0.0.1:0");
+        Self { child, folder, public, admin }
+    }
+
+    /// Starts it again, after it ended, on the same port and data.
+    pub fn start_again(&mut self) {
+        let (child, public, admin) = spawn(self.folder.path(), &self.public);
+        (self.child, self.public, self.admin) = (child, public, admin);
+    }
+
+    /// The folder that holds the configuration, `data`, and the log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The public listener's `host:port`.
+    pub fn address(&self) -> &str {
+        &self.public
+    }
+
+    /// A URL on the public listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.public)
+    }
+
+    /// A client for HTTP calls.
+    pub fn http(&self) -> Http {
+        Http::new(&self.public)
+    }
+
+    /// Registers a user and connects a session of theirs.
+    pub async fn client(&self, name: &str) -> Client {
+        let account = self.http().register(name);
+        Client::connect(&self.public, &account).await
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        Http::new(&self.admin).get("/metrics", None).1
+    }
+
+    /// The value of one metric; 0 when it was never counted.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// An HTTP client for the admin listener.
+    pub fn admin(&self) -> Http {
+        Http::new(&self.admin)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Stops it as systemd would, and says how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("waited") {
+                return status;
+            }
+            assert!(started.elapsed() < DEADLINE, "the daemon did not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+    }
+}
+
+/// A command for the built program, without any of this process's variables.
+pub fn confab() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_confab"));
+    command.env_clear();
+    command
+}
+
+fn spawn(folder: &Path, listen: &str) -> (Child, String, String) {
+    let log = fs::OpenOptions::new().append(true).create(true).open(folder.join("log"));
+    let data: PathBuf = folder.join("data");
+    let mut child = confab()
+        .arg("--config")
+        .arg(folder.join("confab.toml"))
+        .env("CONFAB_SERVER__LISTEN", listen)
+        .env("CONFAB_SERVER__ADMIN_LISTEN", "127.0.0.1:0")
+        .env("CONFAB_STORE__PATH", data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log.expect("a log"))
+        .spawn()
+        .expect("the daemon starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let mut find = |mark: &str| loop {
+        match lines.next() {
+            Some(line) => {
+                if let Some(address) = line.expect("text").trim().strip_prefix(mark) {
+                    return address.trim().trim_start_matches("http://").to_owned();
+                }
+            }
+            None => {
+                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+                panic!("the daemon ended before it said \"{mark}\":\n{log}");
+            }
+        }
+    };
+    let (public, admin) = (find("listening on"), find("admin on"));
+    (child, public, admin)
+}
