@@ -1,0 +1,99 @@
+//! How fast the embedded store makes messages durable: `cargo bench --bench store [-- SECONDS]`.
+//!
+//! Producers each append a short message with a client id of its own and wait for the
+//! acknowledgement before the next. One line a setting: rows a second, and how long an
+//! acknowledgement took.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use confab::{
+    config,
+    store::{NewMessage, Store, Timestamp, sqlite::SqliteStore},
+};
+use confab_plugin::UserId;
+
+/// Producers, and how many conversations they share.
+const SETTINGS: [(u64, u64); 5] = [(1, 1), (32, 16), (512, 1), (512, 256), (512, 4096)];
+
+fn main() {
+    let argument = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok());
+    let time = Duration::from_secs(argument.unwrap_or(5));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    println!("producers conversations  rows/s   p50 ms   p99 ms   max ms   log MiB");
+    for (producers, conversations) in SETTINGS {
+        runtime.block_on(measure(producers, conversations, time));
+    }
+}
+
+async fn measure(producers: u64, conversations: u64, time: Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let config = config::Store {
+        path,
+        ..config::Store::default()
+    };
+    let open = move || SqliteStore::open(&config, 1000).unwrap();
+    let store = Arc::new(tokio::task::spawn_blocking(open).await.unwrap());
+    let end = Instant::now() + time;
+    let tasks: Vec<_> = (0..producers)
+        .map(|producer| tokio::spawn(produce(store.clone(), producer, conversations, end)))
+        .collect();
+    let mut waits = Vec::new();
+    for task in tasks {
+        waits.extend(task.await.unwrap());
+    }
+    waits.sort_unstable();
+    let rate = waits.len() as f64 / time.as_secs_f64();
+    let wait = |part: f64| {
+        let index = ((waits.len() - 1) as f64 * part) as usize;
+        waits[index].as_secs_f64() * 1000.0
+    };
+    let log = std::fs::metadata(folder.path().join("confab.db-wal"))
+        .unwrap()
+        .len()
+        >> 20;
+    println!(
+        "{producers:9} {conversations:13} {rate:7.0} {:8.2} {:8.2} {:8.2} {log:9}",
+        wait(0.5),
+        wait(0.99),
+        wait(1.0)
+    );
+    store.close().await;
+}
+
+async fn produce(
+    store: Arc<SqliteStore>,
+    producer: u64,
+    conversations: u64,
+    end: Instant,
+) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    for number in 0.. {
+        let begin = Instant::now();
+        if begin >= end {
+            break;
+        }
+        let conversation = (producer + number * 37) % conversations;
+        let message = NewMessage {
+            from: UserId::from_u128(u128::from(conversation) << 64),
+            to: UserId::from_u128((u128::from(conversation) << 64) + 1),
+            content: "Shall we meet at seven, at the usual place?".into(),
+            client_id: Some(format!("{producer:04}-{number:08}").into()),
+            at: Timestamp::now(),
+        };
+        let answers = store.append(vec![message]).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.new))
+        );
+        waits.push(begin.elapsed());
+    }
+    waits
+}

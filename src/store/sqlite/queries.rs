@@ -1,0 +1,164 @@
+//! Accounts, history and the list of conversations, as the readers see them.
+
+use confab_plugin::{UserId, Username};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+
+use super::rows::{Id, MESSAGE, count, limit, message, number, user};
+use crate::store::{
+    Account, Conversation, ConversationCursor, ConversationPage, ConversationSummary, HistoryPage,
+    HistoryQuery, Timestamp,
+};
+
+const ACCOUNT: &str = "SELECT id, username, display_name, password_hash, created_at FROM accounts";
+
+pub(super) fn account_by_id(db: &Connection, id: UserId) -> rusqlite::Result<Option<Account>> {
+    db.prepare_cached(&format!("{ACCOUNT} WHERE id = ?1"))?
+        .query_row([Id::from(id)], account)
+        .optional()
+}
+
+pub(super) fn account_by_name(
+    db: &Connection,
+    name: &Username,
+) -> rusqlite::Result<Option<Account>> {
+    db.prepare_cached(&format!("{ACCOUNT} WHERE username = ?1"))?
+        .query_row([name.as_str()], account)
+        .optional()
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let username: String = row.get(1)?;
+    Ok(Account {
+        id: user(row, 0)?,
+        username: username.parse().map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error))
+        })?,
+        display_name: row.get(2)?,
+        password_hash: row.get(3)?,
+        created_at: Timestamp(row.get(4)?),
+    })
+}
+
+/// A conversation's messages between two, oldest first.
+pub(super) const OLDEST: &str =
+    "WHERE m.conversation = ?1 AND m.seq > ?2 AND m.seq < ?3 ORDER BY m.seq LIMIT ?4";
+
+/// A conversation's messages between two, newest first.
+const NEWEST: &str =
+    "WHERE m.conversation = ?1 AND m.seq > ?2 AND m.seq < ?3 ORDER BY m.seq DESC LIMIT ?4";
+
+pub(super) fn history(
+    db: &Connection,
+    conversation: Conversation,
+    query: HistoryQuery,
+) -> rusqlite::Result<HistoryPage> {
+    let id: Option<i64> = db
+        .prepare_cached("SELECT id FROM conversations WHERE first = ?1 AND second = ?2")?
+        .query_row(pair(conversation), |row| row.get(0))
+        .optional()?;
+    let Some(id) = id else {
+        return Ok(HistoryPage::default());
+    };
+    let oldest = query.after.is_some();
+    let order = if oldest { OLDEST } else { NEWEST };
+    let mut messages = db
+        .prepare_cached(&format!("SELECT {MESSAGE} FROM messages m {order}"))?
+        .query_map(
+            params![
+                id,
+                number(query.after.unwrap_or(0)),
+                number(query.before.unwrap_or(u64::MAX)),
+                limit(query.limit).saturating_add(1)
+            ],
+            |row| message(row, conversation),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let more = messages.len() > query.limit;
+    messages.truncate(query.limit);
+    if !oldest {
+        messages.reverse();
+    }
+    Ok(HistoryPage { messages, more })
+}
+
+/// A user's conversations: key, peer, last_seq, last_at, and what the user has seen. The two
+/// halves are merged as they are read, so that a page costs no more than its rows.
+pub(super) const CONVERSATIONS: &str = "
+SELECT id, second AS peer, last_seq, last_at, first_seen FROM conversations
+WHERE first = ?1 AND (last_at, second) < (?2, ?3)
+UNION ALL
+SELECT id, first, last_seq, last_at, second_seen FROM conversations
+WHERE second = ?1 AND (last_at, first) < (?2, ?3) AND first <> ?1
+ORDER BY last_at DESC, peer DESC";
+
+/// Before every conversation.
+pub(super) const START: ConversationCursor = ConversationCursor {
+    at: Timestamp(i64::MAX),
+    peer: UserId::from_u128(u128::MAX),
+};
+
+pub(super) fn conversations(
+    db: &Connection,
+    user: UserId,
+    cursor: Option<ConversationCursor>,
+    limit: usize,
+    bound: u64,
+) -> rusqlite::Result<ConversationPage> {
+    let mut page = ConversationPage::default();
+    let cursor = cursor.unwrap_or(START);
+    let mut statement = db.prepare_cached(CONVERSATIONS)?;
+    let mut rows = statement.query(params![Id::from(user), cursor.at.0, Id::from(cursor.peer)])?;
+    while let Some(row) = rows.next()? {
+        if page.conversations.len() == limit {
+            page.next = page.conversations.last().map(|last| ConversationCursor {
+                at: last.last_message.at,
+                peer: last.peer,
+            });
+            break;
+        }
+        page.conversations.push(summary(db, user, row, bound)?);
+    }
+    Ok(page)
+}
+
+fn summary(
+    db: &Connection,
+    reader: UserId,
+    row: &Row<'_>,
+    bound: u64,
+) -> rusqlite::Result<ConversationSummary> {
+    let (id, peer): (i64, _) = (row.get(0)?, user(row, 1)?);
+    let (seq, seen) = (count(row, 2)?, count(row, 4)?);
+    let conversation = Conversation::between(reader, peer);
+    let (last_message, by_first) = db
+        .prepare_cached(&format!(
+            "SELECT {MESSAGE}, m.by_first FROM messages m WHERE m.conversation = ?1 AND m.seq = ?2"
+        ))?
+        .query_row(params![id, number(seq)], |row| {
+            Ok((message(row, conversation)?, count(row, 5)?))
+        })?;
+    let by_first_seen = if seen == 0 {
+        0
+    } else {
+        db.prepare_cached("SELECT by_first FROM messages WHERE conversation = ?1 AND seq = ?2")?
+            .query_row(params![id, number(seen)], |row| count(row, 0))?
+    };
+    let by_first_since = by_first.saturating_sub(by_first_seen);
+    let unread = if reader == peer {
+        0
+    } else if reader == conversation.first() {
+        seq.saturating_sub(seen).saturating_sub(by_first_since)
+    } else {
+        by_first_since
+    };
+    Ok(ConversationSummary {
+        peer,
+        unread: unread.min(bound),
+        last_message,
+    })
+}
+
+/// A conversation's two users, as a query's parameters.
+pub(super) fn pair(conversation: Conversation) -> [Id; 2] {
+    [conversation.first().into(), conversation.second().into()]
+}
