@@ -20,9 +20,7 @@ use confab_plugin::UserId;
 const SETTINGS: [(u64, u64); 5] = [(1, 1), (32, 16), (512, 1), (512, 256), (512, 4096)];
 
 fn main() {
-    let argument = std::env::args()
-        .skip(1)
-        .find_map(|argument| argument.parse().ok());
+    let argument = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let time = Duration::from_secs(argument.unwrap_or(5));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     println!("producers conversations  rows/s   p50 ms   p99 ms   max ms   log MiB");
@@ -34,10 +32,7 @@ fn main() {
 async fn measure(producers: u64, conversations: u64, time: Duration) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let config = config::Store {
-        path,
-        ..config::Store::default()
-    };
+    let config = config::Store { path, ..config::Store::default() };
     let open = move || SqliteStore::open(&config, 1000).unwrap();
     let store = Arc::new(tokio::task::spawn_blocking(open).await.unwrap());
     let end = Instant::now() + time;
@@ -54,10 +49,7 @@ async fn measure(producers: u64, conversations: u64, time: Duration) {
         let index = ((waits.len() - 1) as f64 * part) as usize;
         waits[index].as_secs_f64() * 1000.0
     };
-    let log = std::fs::metadata(folder.path().join("confab.db-wal"))
-        .unwrap()
-        .len()
-        >> 20;
+    let log = std::fs::metadata(folder.path().join("confab.db-wal")).unwrap().len() >> 20;
     println!(
         "{producers:9} {conversations:13} {rate:7.0} {:8.2} {:8.2} {:8.2} {log:9}",
         wait(0.5),
@@ -88,11 +80,7 @@ async fn produce(
             at: Timestamp::now(),
         };
         let answers = store.append(vec![message]).await;
-        assert!(
-            answers
-                .iter()
-                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.new))
-        );
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.new)));
         waits.push(begin.elapsed());
     }
     waits

@@ -50,10 +50,7 @@ async fn typing_and_seen_reach_the_peer_and_the_other_devices() {
 
     ann.send(json!({"event":"typing","to":"@bob"})).await;
     let typing = bob.next().await;
-    assert_eq!(
-        typing,
-        json!({"event":"typing","from":ann.id(),"to":bob.id(),"on":true})
-    );
+    assert_eq!(typing, json!({"event":"typing","from":ann.id(),"to":bob.id(),"on":true}));
     ann.send(json!({"event":"typing","to":"@bob","on":false})).await;
     assert_eq!(bob.next().await["on"], false);
 

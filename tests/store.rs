@@ -29,10 +29,7 @@ impl Backend for Sqlite {
     }
 
     async fn open(&self) -> Arc<dyn Store> {
-        let config = config::Store {
-            path: self.path(),
-            ..config::Store::default()
-        };
+        let config = config::Store { path: self.path(), ..config::Store::default() };
         let open = move || SqliteStore::open(&config, UNREAD);
         Arc::new(tokio::task::spawn_blocking(open).await.unwrap().unwrap())
     }

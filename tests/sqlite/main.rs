@@ -26,16 +26,11 @@ const ANN: UserId = UserId::from_u128(1);
 const BOB: UserId = UserId::from_u128(2);
 
 fn config(path: &Path) -> config::Store {
-    config::Store {
-        path: path.to_owned(),
-        ..config::Store::default()
-    }
+    config::Store { path: path.to_owned(), ..config::Store::default() }
 }
 
 async fn try_open(config: config::Store) -> Result<SqliteStore, OpenError> {
-    tokio::task::spawn_blocking(move || SqliteStore::open(&config, 100))
-        .await
-        .unwrap()
+    tokio::task::spawn_blocking(move || SqliteStore::open(&config, 100)).await.unwrap()
 }
 
 async fn open(folder: &Path) -> SqliteStore {
@@ -44,13 +39,7 @@ async fn open(folder: &Path) -> SqliteStore {
 
 fn message(content: &str, id: &str) -> NewMessage {
     let at = Timestamp(1_750_000_000_000);
-    NewMessage {
-        from: ANN,
-        to: BOB,
-        content: content.into(),
-        client_id: Some(id.into()),
-        at,
-    }
+    NewMessage { from: ANN, to: BOB, content: content.into(), client_id: Some(id.into()), at }
 }
 
 async fn send(store: &SqliteStore, content: &str, id: &str) -> Result<Message, StoreError> {
@@ -59,20 +48,10 @@ async fn send(store: &SqliteStore, content: &str, id: &str) -> Result<Message, S
 }
 
 async fn stored(store: &SqliteStore) -> Vec<Message> {
-    let query = HistoryQuery {
-        limit: 100_000,
-        ..HistoryQuery::default()
-    };
-    store
-        .history(Conversation::between(ANN, BOB), query)
-        .await
-        .unwrap()
-        .messages
+    let query = HistoryQuery { limit: 100_000, ..HistoryQuery::default() };
+    store.history(Conversation::between(ANN, BOB), query).await.unwrap().messages
 }
 
 fn is_gap_free(messages: &[Message]) -> bool {
-    messages
-        .iter()
-        .map(|message| message.seq)
-        .eq((1..).take(messages.len()))
+    messages.iter().map(|message| message.seq).eq((1..).take(messages.len()))
 }

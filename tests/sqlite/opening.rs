@@ -4,9 +4,7 @@ use super::*;
 
 /// The one line that says why a folder can't be opened.
 async fn refusal(folder: &Path) -> String {
-    let Err(error) = try_open(config(folder)).await else {
-        panic!("it was opened")
-    };
+    let Err(error) = try_open(config(folder)).await else { panic!("it was opened") };
     let line = error.to_string();
     assert!(!line.contains('\n'), "{line}");
     line
@@ -45,28 +43,18 @@ async fn a_newer_schema_is_refused() {
     db.pragma_update(None, "user_version", 99).unwrap();
     db.close().unwrap();
     let line = refusal(folder.path()).await;
-    assert!(
-        line.contains("schema 99") && line.contains("confab.db"),
-        "{line}"
-    );
+    assert!(line.contains("schema 99") && line.contains("confab.db"), "{line}");
     assert!(line.contains("run the newer confab"), "{line}");
 }
 
 #[tokio::test]
 async fn a_file_of_garbage_is_refused_and_left_alone() {
-    for garbage in [
-        "not a database ".repeat(1000),
-        "x".to_owned(),
-        "\0".repeat(8192),
-    ] {
+    for garbage in ["not a database ".repeat(1000), "x".to_owned(), "\0".repeat(8192)] {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("confab.db");
         fs::write(&database, &garbage).unwrap();
         let line = refusal(folder.path()).await;
-        assert!(
-            line.contains("is damaged") && line.contains("confab.db"),
-            "{line}"
-        );
+        assert!(line.contains("is damaged") && line.contains("confab.db"), "{line}");
         assert!(line.contains("restore it from a backup"), "{line}");
         assert_eq!(fs::read_to_string(&database).unwrap(), garbage);
     }
@@ -92,10 +80,7 @@ async fn a_damaged_database_is_refused() {
     db.execute_batch("DROP TABLE messages").unwrap();
     db.close().unwrap();
     let line = refusal(folder.path()).await;
-    assert!(
-        line.contains("is damaged") && line.contains("messages"),
-        "{line}"
-    );
+    assert!(line.contains("is damaged") && line.contains("messages"), "{line}");
     // As it was.
     fs::write(&database, &bytes).unwrap();
     let store = open(folder.path()).await;
@@ -105,10 +90,7 @@ async fn a_damaged_database_is_refused() {
 
 #[tokio::test]
 async fn another_programs_database_is_refused_and_left_alone() {
-    for sql in [
-        "CREATE TABLE bookmarks (url TEXT)",
-        "PRAGMA application_id = 7",
-    ] {
+    for sql in ["CREATE TABLE bookmarks (url TEXT)", "PRAGMA application_id = 7"] {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("confab.db");
         let db = Connection::open(&database).unwrap();
@@ -143,10 +125,7 @@ async fn a_folder_serves_one_store_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let line = refusal(folder.path()).await;
-    assert!(
-        line.contains("another confab uses the data folder"),
-        "{line}"
-    );
+    assert!(line.contains("another confab uses the data folder"), "{line}");
     send(&store, "hello", "1").await.unwrap();
     store.close().await;
     let store = open(folder.path()).await;

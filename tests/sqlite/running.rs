@@ -11,11 +11,7 @@ async fn a_full_disk_is_an_outage_that_heals() {
     send(&store, "hello", "1").await.unwrap();
     store.limit_pages(1).await.unwrap();
 
-    let batch = vec![
-        message("small", "2"),
-        message(&long, "3"),
-        message("small", "4"),
-    ];
+    let batch = vec![message("small", "2"), message(&long, "3"), message("small", "4")];
     let answers = store.append(batch.clone()).await;
     let is_full = |answer: &Result<_, StoreError>| match answer {
         Err(StoreError::Unavailable(why)) => why.contains("full"),
@@ -23,31 +19,13 @@ async fn a_full_disk_is_an_outage_that_heals() {
     };
     assert!(answers.iter().all(is_full), "{answers:?}");
     let ping = store.ping().await;
-    assert!(
-        matches!(&ping, Err(StoreError::Unavailable(why)) if why.contains("full")),
-        "{ping:?}"
-    );
+    assert!(matches!(&ping, Err(StoreError::Unavailable(why)) if why.contains("full")), "{ping:?}");
     assert_eq!(stored(&store).await.len(), 1);
-    let listed = store
-        .conversations(BOB, None, 10)
-        .await
-        .unwrap()
-        .conversations;
+    let listed = store.conversations(BOB, None, 10).await.unwrap().conversations;
     assert_eq!((listed[0].unread, listed[0].last_message.seq), (1, 1));
-    let stranger = NewMessage {
-        to: UserId::from_u128(3),
-        ..message(&long, "5")
-    };
+    let stranger = NewMessage { to: UserId::from_u128(3), ..message(&long, "5") };
     assert!(store.append(vec![stranger]).await[0].is_err());
-    assert_eq!(
-        store
-            .conversations(ANN, None, 10)
-            .await
-            .unwrap()
-            .conversations
-            .len(),
-        1
-    );
+    assert_eq!(store.conversations(ANN, None, 10).await.unwrap().conversations.len(), 1);
 
     store.limit_pages(1_000_000).await.unwrap();
     store.ping().await.unwrap();
@@ -58,9 +36,7 @@ async fn a_full_disk_is_an_outage_that_heals() {
     store.close().await;
 
     let db = Connection::open(folder.path().join("confab.db")).unwrap();
-    let sound: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
 }
 
@@ -68,22 +44,15 @@ async fn a_full_disk_is_an_outage_that_heals() {
 async fn a_locked_database_is_an_outage_that_heals() {
     let folder = tempfile::tempdir().unwrap();
     let patience = confab_plugin::Duration::from_millis(200);
-    let store = try_open(config::Store {
-        timeout: patience,
-        ..config(folder.path())
-    })
-    .await
-    .unwrap();
+    let store =
+        try_open(config::Store { timeout: patience, ..config(folder.path()) }).await.unwrap();
     send(&store, "before", "before").await.unwrap();
     let shell = Connection::open(folder.path().join("confab.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
 
     let (first, second) = tokio::join!(send(&store, "a", "a"), send(&store, "b", "b"));
     for answer in [first, second] {
-        assert!(
-            matches!(answer, Err(StoreError::Unavailable(_))),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
     assert!(store.ping().await.is_err());
     // Who only reads does not notice.
@@ -97,10 +66,7 @@ async fn a_locked_database_is_an_outage_that_heals() {
     store.ping().await.unwrap();
     let messages = stored(&store).await;
     assert!(is_gap_free(&messages));
-    assert_eq!(
-        messages.iter().filter(|m| &*m.content == "after").count(),
-        1
-    );
+    assert_eq!(messages.iter().filter(|m| &*m.content == "after").count(), 1);
     store.close().await;
 }
 
@@ -127,27 +93,18 @@ async fn what_was_acknowledged_is_in_the_files() {
 #[tokio::test]
 async fn a_batch_may_be_larger_than_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
-    let store = try_open(config::Store {
-        batch: 3,
-        readers: 1,
-        ..config(folder.path())
-    });
+    let store = try_open(config::Store { batch: 3, readers: 1, ..config(folder.path()) });
     let store = std::sync::Arc::new(store.await.unwrap());
     let tasks: Vec<_> = (0..20)
         .map(|task| {
             let store = store.clone();
-            let batch = (0..10)
-                .map(|n| message("hi", &format!("{task}/{}", n / 2)))
-                .collect();
+            let batch = (0..10).map(|n| message("hi", &format!("{task}/{}", n / 2))).collect();
             tokio::spawn(async move { store.append(batch).await })
         })
         .collect();
     for task in tasks {
         let answers = task.await.unwrap();
-        let new: Vec<_> = answers
-            .into_iter()
-            .map(|answer| answer.unwrap().new)
-            .collect();
+        let new: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().new).collect();
         assert_eq!(new, [true, false].repeat(5));
     }
     let messages = stored(&store).await;
@@ -168,18 +125,13 @@ async fn the_log_starts_over() {
     };
     let (mut count, mut first) = (0, None);
     loop {
-        let batch = (count..count + 32)
-            .map(|n| message(&long, &n.to_string()))
-            .collect();
+        let batch = (count..count + 32).map(|n| message(&long, &n.to_string())).collect();
         assert!(store.append(batch).await.iter().all(Result::is_ok));
         count += 32;
         if *first.get_or_insert_with(starts) + 2 <= starts() {
             break;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{count} messages, and the log only grows"
-        );
+        assert!(Instant::now() < deadline, "{count} messages, and the log only grows");
     }
     let messages = stored(&store).await;
     assert!(messages.len() == count && is_gap_free(&messages));
@@ -206,10 +158,7 @@ async fn a_taken_name_does_not_fail_its_neighbours() {
         store.create_account(account(BOB, "bob")),
     );
     assert_eq!(taken, Err(StoreError::UsernameTaken));
-    assert!(
-        matches!(known_id, Err(StoreError::Unavailable(_))),
-        "{known_id:?}"
-    );
+    assert!(matches!(known_id, Err(StoreError::Unavailable(_))), "{known_id:?}");
     assert_eq!(message.unwrap().seq, 1);
     assert_eq!(good, Ok(()));
     store.close().await;

@@ -152,6 +152,7 @@ function run(session) {
     const { state, note, since } = store.connection;
     const lasting = Date.now() - since >= QUIET_RECONNECT_MS;
     const bar = $('connection');
+    $('app').dataset.connection = state;
     bar.hidden = state === 'open' || (!note && !lasting);
     if (state !== 'open' && !lasting) setTimeout(() => store.changed(), QUIET_RECONNECT_MS + 50 - (Date.now() - since));
     if (bar.hidden) return;

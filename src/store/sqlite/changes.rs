@@ -51,11 +51,7 @@ pub(super) fn create_account(work: &mut Work<'_>, account: &Account) -> rusqlite
                 account.password_hash,
                 account.created_at.0
             ])?;
-        Ok(if inserted == 0 {
-            Err(StoreError::UsernameTaken)
-        } else {
-            Ok(())
-        })
+        Ok(if inserted == 0 { Err(StoreError::UsernameTaken) } else { Ok(()) })
     };
     own(work.db, insert())
 }
@@ -117,16 +113,8 @@ fn begin(db: &Connection, conversation: Conversation) -> rusqlite::Result<Head> 
     db.prepare_cached(
         "INSERT INTO conversations (first, second, last_seq, last_at) VALUES (?1, ?2, 0, 0)",
     )?
-    .execute(params![
-        Id::from(conversation.first()),
-        Id::from(conversation.second())
-    ])?;
-    Ok(Head {
-        id: db.last_insert_rowid(),
-        seq: 0,
-        at: Timestamp(i64::MIN),
-        by_first: 0,
-    })
+    .execute(params![Id::from(conversation.first()), Id::from(conversation.second())])?;
+    Ok(Head { id: db.last_insert_rowid(), seq: 0, at: Timestamp(i64::MIN), by_first: 0 })
 }
 
 fn append_to(
@@ -176,10 +164,7 @@ fn append_to(
 
 fn retry(original: Message, conversation: Conversation) -> Item<Appended> {
     if original.conversation == conversation {
-        Ok(Appended {
-            message: original,
-            new: false,
-        })
+        Ok(Appended { message: original, new: false })
     } else {
         Err(StoreError::IdReused)
     }
@@ -205,30 +190,14 @@ pub(super) fn mark_seen(
     work: &mut Work<'_>,
     batch: &[NewMark],
 ) -> rusqlite::Result<Vec<Item<Marked>>> {
-    batch
-        .iter()
-        .map(|new| mark_one(work, new).map(Ok))
-        .collect()
+    batch.iter().map(|new| mark_one(work, new).map(Ok)).collect()
 }
 
 fn mark_one(work: &mut Work<'_>, new: &NewMark) -> rusqlite::Result<Marked> {
-    let NewMark {
-        reader,
-        peer,
-        upto,
-        at,
-    } = *new;
+    let NewMark { reader, peer, upto, at } = *new;
     let conversation = Conversation::between(reader, peer);
     let Some(head) = work.heads.find(work.db, conversation)? else {
-        return Ok(Marked {
-            mark: Mark {
-                reader,
-                peer,
-                upto: 0,
-                at,
-            },
-            moved: false,
-        });
+        return Ok(Marked { mark: Mark { reader, peer, upto: 0, at }, moved: false });
     };
     let is_first = reader == conversation.first();
     let (read, write) = if is_first {
@@ -242,34 +211,17 @@ fn mark_one(work: &mut Work<'_>, new: &NewMark) -> rusqlite::Result<Marked> {
             "UPDATE conversations SET second_seen = ?2, second_seen_at = ?3 WHERE id = ?1",
         )
     };
-    let (seen, seen_at) = work.db.prepare_cached(read)?.query_row([head.id], |row| {
-        Ok((count(row, 0)?, Timestamp(row.get(1)?)))
-    })?;
+    let (seen, seen_at) = work
+        .db
+        .prepare_cached(read)?
+        .query_row([head.id], |row| Ok((count(row, 0)?, Timestamp(row.get(1)?))))?;
     let upto = upto.unwrap_or(head.seq).min(head.seq);
     if upto > seen {
-        work.db
-            .prepare_cached(write)?
-            .execute(params![head.id, number(upto), at.0])?;
-        return Ok(Marked {
-            mark: Mark {
-                reader,
-                peer,
-                upto,
-                at,
-            },
-            moved: true,
-        });
+        work.db.prepare_cached(write)?.execute(params![head.id, number(upto), at.0])?;
+        return Ok(Marked { mark: Mark { reader, peer, upto, at }, moved: true });
     }
     let at = if seen == 0 { at } else { seen_at };
-    Ok(Marked {
-        mark: Mark {
-            reader,
-            peer,
-            upto: seen,
-            at,
-        },
-        moved: false,
-    })
+    Ok(Marked { mark: Mark { reader, peer, upto: seen, at }, moved: false })
 }
 
 /// Whether a change could be made now. After a failure it tries, for nobody else may.

@@ -41,13 +41,7 @@ impl Checkpoints {
         let thread = std::thread::Builder::new()
             .name("store-log".into())
             .spawn(move || move_log(&connection, &woken, &finished))?;
-        Ok(Self {
-            wake,
-            done,
-            busy: false,
-            warned: false,
-            thread,
-        })
+        Ok(Self { wake, done, busy: false, warned: false, thread })
     }
 
     /// To be called after each commit.

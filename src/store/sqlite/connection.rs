@@ -83,10 +83,7 @@ pub(super) fn log_size(connection: &Connection) -> rusqlite::Result<Log> {
 }
 
 fn log(connection: &Connection, pragma: &str) -> rusqlite::Result<Log> {
-    connection.prepare_cached(pragma)?.query_row([], |row| {
-        Ok(Log {
-            pages: row.get(1)?,
-            moved: row.get(2)?,
-        })
-    })
+    connection
+        .prepare_cached(pragma)?
+        .query_row([], |row| Ok(Log { pages: row.get(1)?, moved: row.get(2)? }))
 }

@@ -35,10 +35,7 @@ pub(super) struct Heads {
 
 impl Heads {
     pub(super) fn new() -> Self {
-        Self {
-            committed: Cache::new(CAPACITY),
-            touched: HashMap::new(),
-        }
+        Self { committed: Cache::new(CAPACITY), touched: HashMap::new() }
     }
 
     /// The head of a conversation, if it has a message.
@@ -47,10 +44,8 @@ impl Heads {
         db: &Connection,
         conversation: Conversation,
     ) -> rusqlite::Result<Option<Head>> {
-        if let Some(head) = self
-            .touched
-            .get(&conversation)
-            .or_else(|| self.committed.get(&conversation))
+        if let Some(head) =
+            self.touched.get(&conversation).or_else(|| self.committed.get(&conversation))
         {
             return Ok(Some(*head));
         }
@@ -61,10 +56,7 @@ impl Heads {
                  WHERE c.first = ?1 AND c.second = ?2",
             )?
             .query_row(
-                params![
-                    Id::from(conversation.first()),
-                    Id::from(conversation.second())
-                ],
+                params![Id::from(conversation.first()), Id::from(conversation.second())],
                 |row| {
                     Ok(Head {
                         id: row.get(0)?,

@@ -54,14 +54,7 @@ impl<I, O> Change<I, O> {
         run: Run<I, O>,
     ) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
         let (caller, answer) = oneshot::channel();
-        let change = Self {
-            input,
-            size,
-            deadline,
-            run,
-            output: None,
-            caller,
-        };
+        let change = Self { input, size, deadline, run, output: None, caller };
         (change, answer)
     }
 }
@@ -88,8 +81,6 @@ impl<I: Send, O: Send> Job for Change<I, O> {
     }
 
     fn refused(self: Box<Self>, why: &str) {
-        let _ = self
-            .caller
-            .send(Err(StoreError::Unavailable(why.to_owned())));
+        let _ = self.caller.send(Err(StoreError::Unavailable(why.to_owned())));
     }
 }

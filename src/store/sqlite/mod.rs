@@ -78,24 +78,11 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(log).map_err(|error| failed(error.to_string()))?;
         let (requests, waiting) = mpsc::channel(batch);
         let (closing, closed) = watch::channel(());
-        Writer {
-            db: opened.writer,
-            checkpoints,
-            batch,
-            lock: opened.lock,
-            closed: closing,
-        }
-        .start(waiting)
-        .map_err(|error| failed(error.to_string()))?;
+        Writer { db: opened.writer, checkpoints, batch, lock: opened.lock, closed: closing }
+            .start(waiting)
+            .map_err(|error| failed(error.to_string()))?;
         let readers = Readers::new(path, config.readers, timeout);
-        Ok(Self {
-            requests,
-            closed,
-            readers,
-            batch,
-            timeout,
-            unread,
-        })
+        Ok(Self { requests, closed, readers, batch, timeout, unread })
     }
 
     /// Bounds the database to this many pages, for tests of a full disk. Never below its present
@@ -103,8 +90,7 @@ impl SqliteStore {
     #[doc(hidden)]
     pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
         self.change(pages, 1, self.deadline(), |work, pages| {
-            work.db
-                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            work.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
         })
         .await
     }
@@ -128,9 +114,7 @@ impl SqliteStore {
                 .send(Request::Change(Box::new(change)))
                 .await
                 .map_err(|_| unavailable("the store is closed"))?;
-            answer
-                .await
-                .map_err(|_| unavailable("the writer has stopped"))?
+            answer.await.map_err(|_| unavailable("the writer has stopped"))?
         };
         match timeout_at(deadline.into(), work).await {
             Ok(answer) => answer,
@@ -162,41 +146,29 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_account(&self, account: Account) -> Result<(), StoreError> {
-        self.change(account, 1, self.deadline(), changes::create_account)
-            .await?
+        self.change(account, 1, self.deadline(), changes::create_account).await?
     }
 
     async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.readers
-            .read(move |db| queries::account_by_id(db, id))
-            .await
+        self.readers.read(move |db| queries::account_by_id(db, id)).await
     }
 
     async fn account_by_name(&self, name: &Username) -> Result<Option<Account>, StoreError> {
         let name = name.clone();
-        self.readers
-            .read(move |db| queries::account_by_name(db, &name))
-            .await
+        self.readers.read(move |db| queries::account_by_name(db, &name)).await
     }
 
     async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
-        let change = NewPassword {
-            account: id,
-            old: old.to_owned(),
-            new: new.to_owned(),
-        };
-        self.change(change, 1, self.deadline(), changes::update_password)
-            .await
+        let change = NewPassword { account: id, old: old.to_owned(), new: new.to_owned() };
+        self.change(change, 1, self.deadline(), changes::update_password).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
-        self.batches(batch, |work, batch| changes::append(work, batch))
-            .await
+        self.batches(batch, |work, batch| changes::append(work, batch)).await
     }
 
     async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>> {
-        self.batches(batch, |work, batch| changes::mark_seen(work, batch))
-            .await
+        self.batches(batch, |work, batch| changes::mark_seen(work, batch)).await
     }
 
     async fn history(
@@ -204,9 +176,7 @@ impl Store for SqliteStore {
         conversation: Conversation,
         query: HistoryQuery,
     ) -> Result<HistoryPage, StoreError> {
-        self.readers
-            .read(move |db| queries::history(db, conversation, query))
-            .await
+        self.readers.read(move |db| queries::history(db, conversation, query)).await
     }
 
     async fn conversations(
@@ -216,9 +186,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<ConversationPage, StoreError> {
         let bound = self.unread;
-        self.readers
-            .read(move |db| queries::conversations(db, user, cursor, limit, bound))
-            .await
+        self.readers.read(move |db| queries::conversations(db, user, cursor, limit, bound)).await
     }
 
     async fn changes_since(
@@ -228,15 +196,11 @@ impl Store for SqliteStore {
         limit: ChangeLimit,
     ) -> Result<Changes, StoreError> {
         let have = have.clone();
-        self.readers
-            .read(move |db| sync::changes_since(db, user, &have, limit))
-            .await
+        self.readers.read(move |db| sync::changes_since(db, user, &have, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.readers
-            .read(|db| db.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())))
-            .await?;
+        self.readers.read(|db| db.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(()))).await?;
         self.change((), 1, self.deadline(), changes::ping).await
     }
 

@@ -178,9 +178,8 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     let connection = connection::open(path, wait).map_err(failed)?;
     // Nothing is written before the file is known to be ours.
     let applied = applied(&connection, path).map_err(failed)??;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(failed)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
         let why = "its file system does not support a write-ahead log".to_owned();
         return Err(OpenError::Database(path.to_owned(), why));
@@ -191,11 +190,9 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     // has compared the file's length with its header's.
     for table in TABLES {
         connection
-            .query_row(
-                &format!("SELECT count(*) FROM (SELECT * FROM {table} LIMIT 1)"),
-                [],
-                |_| Ok(()),
-            )
+            .query_row(&format!("SELECT count(*) FROM (SELECT * FROM {table} LIMIT 1)"), [], |_| {
+                Ok(())
+            })
             .map_err(|error| OpenError::Damaged(path.to_owned(), one_line(&error)))?;
     }
     Ok(connection)
@@ -212,11 +209,7 @@ fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usiz
     Ok(if !empty && application != APPLICATION_ID {
         Err(OpenError::Foreign(path.to_owned()))
     } else if version > known {
-        Err(OpenError::Newer {
-            path: path.to_owned(),
-            found: version,
-            known,
-        })
+        Err(OpenError::Newer { path: path.to_owned(), found: version, known })
     } else {
         Ok(usize::try_from(version).unwrap_or(0))
     })
@@ -235,9 +228,5 @@ fn migrate(connection: &Connection, applied: usize) -> rusqlite::Result<()> {
 
 /// An error of the database, for a message that is one line.
 pub(super) fn one_line(error: &rusqlite::Error) -> String {
-    error
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

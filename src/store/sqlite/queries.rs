@@ -81,21 +81,20 @@ pub(super) fn history(
     Ok(HistoryPage { messages, more })
 }
 
-/// A user's conversations: key, peer, last_seq, last_at, and what the user has seen. The two
+/// A user's conversations: key, peer, last_seq, last_at, and what the user
+/// and the peer have seen. The two
 /// halves are merged as they are read, so that a page costs no more than its rows.
 pub(super) const CONVERSATIONS: &str = "
-SELECT id, second AS peer, last_seq, last_at, first_seen FROM conversations
+SELECT id, second AS peer, last_seq, last_at, first_seen, second_seen FROM conversations
 WHERE first = ?1 AND (last_at, second) < (?2, ?3)
 UNION ALL
-SELECT id, first, last_seq, last_at, second_seen FROM conversations
+SELECT id, first, last_seq, last_at, second_seen, first_seen FROM conversations
 WHERE second = ?1 AND (last_at, first) < (?2, ?3) AND first <> ?1
 ORDER BY last_at DESC, peer DESC";
 
 /// Before every conversation.
-pub(super) const START: ConversationCursor = ConversationCursor {
-    at: Timestamp(i64::MAX),
-    peer: UserId::from_u128(u128::MAX),
-};
+pub(super) const START: ConversationCursor =
+    ConversationCursor { at: Timestamp(i64::MAX), peer: UserId::from_u128(u128::MAX) };
 
 pub(super) fn conversations(
     db: &Connection,
@@ -110,10 +109,10 @@ pub(super) fn conversations(
     let mut rows = statement.query(params![Id::from(user), cursor.at.0, Id::from(cursor.peer)])?;
     while let Some(row) = rows.next()? {
         if page.conversations.len() == limit {
-            page.next = page.conversations.last().map(|last| ConversationCursor {
-                at: last.last_message.at,
-                peer: last.peer,
-            });
+            page.next = page
+                .conversations
+                .last()
+                .map(|last| ConversationCursor { at: last.last_message.at, peer: last.peer });
             break;
         }
         page.conversations.push(summary(db, user, row, bound)?);
@@ -128,7 +127,7 @@ fn summary(
     bound: u64,
 ) -> rusqlite::Result<ConversationSummary> {
     let (id, peer): (i64, _) = (row.get(0)?, user(row, 1)?);
-    let (seq, seen) = (count(row, 2)?, count(row, 4)?);
+    let (seq, seen, seen_by_peer) = (count(row, 2)?, count(row, 4)?, count(row, 5)?);
     let conversation = Conversation::between(reader, peer);
     let (last_message, by_first) = db
         .prepare_cached(&format!(
@@ -154,6 +153,8 @@ fn summary(
     Ok(ConversationSummary {
         peer,
         unread: unread.min(bound),
+        seen,
+        seen_by_peer: if reader == peer { seen } else { seen_by_peer },
         last_message,
     })
 }

@@ -31,13 +31,7 @@ impl Readers {
     pub(super) fn new(path: PathBuf, count: usize, timeout: Duration) -> Self {
         let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(count as usize));
-        Self {
-            path,
-            count,
-            timeout,
-            permits,
-            idle: Arc::default(),
-        }
+        Self { path, count, timeout, permits, idle: Arc::default() }
     }
 
     /// Runs a query. Waits at most the configured time for a connection and the answer.
@@ -48,10 +42,8 @@ impl Readers {
         let unavailable = |why: &str| StoreError::Unavailable(why.to_owned());
         let work = async {
             let permits = self.permits.clone();
-            let permit = permits
-                .acquire_owned()
-                .await
-                .map_err(|_| unavailable("the store is closed"))?;
+            let permit =
+                permits.acquire_owned().await.map_err(|_| unavailable("the store is closed"))?;
             let (path, wait) = (self.path.clone(), self.timeout);
             let (idle, open) = (self.idle.clone(), self.permits.clone());
             tokio::task::spawn_blocking(move || {
@@ -65,9 +57,7 @@ impl Readers {
                 let answer = query(&mut connection);
                 // After an error the next query gets a fresh connection.
                 if answer.is_ok() && !open.is_closed() {
-                    idle.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(connection);
+                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
                 }
                 answer
             })
@@ -86,10 +76,7 @@ impl Readers {
     pub(super) async fn close(&self) {
         let all = timeout(self.timeout, self.permits.acquire_many(self.count)).await;
         self.permits.close();
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         drop(all);
     }
 }

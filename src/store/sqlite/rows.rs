@@ -66,11 +66,8 @@ pub(super) const MESSAGE: &str = "m.seq, m.sender, m.at, m.client_id, m.content"
 /// The message in the first columns of a row.
 pub(super) fn message(row: &Row<'_>, conversation: Conversation) -> rusqlite::Result<Message> {
     let from = user(row, 1)?;
-    let to = if from == conversation.first() {
-        conversation.second()
-    } else {
-        conversation.first()
-    };
+    let to =
+        if from == conversation.first() { conversation.second() } else { conversation.first() };
     Ok(Message {
         conversation,
         seq: count(row, 0)?,

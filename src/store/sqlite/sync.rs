@@ -21,16 +21,9 @@ pub(super) fn changes_since(
     limit: ChangeLimit,
 ) -> rusqlite::Result<Changes> {
     let snapshot = db.transaction()?;
-    let mut changes = Changes {
-        complete: true,
-        ..Changes::default()
-    };
+    let mut changes = Changes { complete: true, ..Changes::default() };
     let mut asked: Vec<UserId> = have.keys().copied().collect();
-    let mut budget = Budget {
-        messages: limit.messages,
-        bytes: limit.bytes,
-        empty: true,
-    };
+    let mut budget = Budget { messages: limit.messages, bytes: limit.bytes, empty: true };
     {
         let mut conversations = snapshot.prepare_cached(CONVERSATIONS)?;
         let mut messages =
@@ -46,13 +39,8 @@ pub(super) fn changes_since(
             let before = changes.messages.len();
             let conversation = Conversation::between(reader, peer);
             let key = row.get(0)?;
-            let all = budget.take(
-                &mut messages,
-                key,
-                conversation,
-                known,
-                &mut changes.messages,
-            )?;
+            let all =
+                budget.take(&mut messages, key, conversation, known, &mut changes.messages)?;
             if known.is_none() && changes.messages.len() > before {
                 asked.push(peer);
             }
@@ -128,10 +116,5 @@ fn marks(
 
 fn mark(row: &Row<'_>, column: usize, reader: UserId, peer: UserId) -> rusqlite::Result<Mark> {
     let at = Timestamp(row.get(column + 1)?);
-    Ok(Mark {
-        reader,
-        peer,
-        upto: count(row, column)?,
-        at,
-    })
+    Ok(Mark { reader, peer, upto: count(row, column)?, at })
 }

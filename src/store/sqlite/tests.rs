@@ -19,10 +19,7 @@ fn no_query_sorts_or_scans_a_table() {
     let history = format!("SELECT seq FROM messages m {}", queries::OLDEST);
     for sql in [queries::CONVERSATIONS, &history] {
         let plan = plan(&opened.writer, sql);
-        assert!(
-            !plan.contains("TEMP B-TREE") && !plan.contains("SCAN"),
-            "{sql}\n{plan}"
-        );
+        assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}\n{plan}");
     }
     let merged = plan(&opened.writer, queries::CONVERSATIONS);
     assert!(merged.contains("MERGE (UNION ALL)"), "{merged}");
@@ -36,8 +33,5 @@ fn a_retry_is_found_by_its_index() {
     let sql = "SELECT seq FROM messages m JOIN conversations c ON c.id = m.conversation
                WHERE m.sender = ?1 AND m.client_id = ?2";
     let plan = plan(&opened.writer, sql);
-    assert!(
-        plan.contains("messages_by_client_id (sender=? AND client_id=?)"),
-        "{plan}"
-    );
+    assert!(plan.contains("messages_by_client_id (sender=? AND client_id=?)"), "{plan}");
 }

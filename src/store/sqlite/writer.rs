@@ -41,9 +41,7 @@ impl Writer {
         self,
         requests: mpsc::Receiver<Request>,
     ) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || self.run(requests))
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || self.run(requests))
     }
 
     fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -156,11 +154,7 @@ fn transact(
     group: &mut [Box<dyn Job>],
 ) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut work = Work {
-        db: &transaction,
-        heads,
-        healthy,
-    };
+    let mut work = Work { db: &transaction, heads, healthy };
     for job in group {
         job.run(&mut work)?;
     }

@@ -21,30 +21,12 @@ pub async fn messages_are_numbered_in_the_order_given<B: Backend>() {
     for ((new, answer), seq) in batch.into_iter().zip(answers).zip(seqs) {
         let answer = answer.unwrap();
         assert!(answer.new);
-        let NewMessage {
-            from,
-            to,
-            content,
-            client_id,
-            at,
-        } = new;
+        let NewMessage { from, to, content, client_id, at } = new;
         let conversation = Conversation::between(from, to);
-        let wanted = Message {
-            conversation,
-            seq,
-            from,
-            to,
-            content,
-            client_id,
-            at,
-        };
+        let wanted = Message { conversation, seq, from, to, content, client_id, at };
         assert_eq!(answer.message, wanted);
     }
-    let contents: Vec<_> = all(&*store, bob, ann)
-        .await
-        .into_iter()
-        .map(|m| m.content)
-        .collect();
+    let contents: Vec<_> = all(&*store, bob, ann).await.into_iter().map(|m| m.content).collect();
     assert_eq!(contents, ["1".into(), "2".into(), "3".into()]);
 }
 
@@ -56,9 +38,7 @@ pub async fn concurrent_appends_leave_no_hole<B: Backend>() {
         for (from, to) in [(ann, bob), (bob, ann)] {
             let (store, id) = (store.clone(), format!("{number}"));
             let new = message_id(from, to, &id, &id);
-            tasks.push(tokio::spawn(
-                async move { send(&*store, new).await.unwrap() },
-            ));
+            tasks.push(tokio::spawn(async move { send(&*store, new).await.unwrap() }));
         }
     }
     let mut told = Vec::new();
@@ -74,16 +54,9 @@ pub async fn concurrent_appends_leave_no_hole<B: Backend>() {
 pub async fn a_retry_returns_the_original<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let (ann, bob) = (user(1), user(2));
-    let first = send(&*store, message_id(ann, bob, "hello", "a"))
-        .await
-        .unwrap();
-    send(&*store, message_id(ann, bob, "more", "b"))
-        .await
-        .unwrap();
-    let retry = NewMessage {
-        at: at(1000),
-        ..message_id(ann, bob, "changed", "a")
-    };
+    let first = send(&*store, message_id(ann, bob, "hello", "a")).await.unwrap();
+    send(&*store, message_id(ann, bob, "more", "b")).await.unwrap();
+    let retry = NewMessage { at: at(1000), ..message_id(ann, bob, "changed", "a") };
     let again = send(&*store, retry).await.unwrap();
     assert!(first.new && !again.new);
     assert_eq!(again.message, first.message);
@@ -99,14 +72,7 @@ pub async fn a_retry_in_the_same_batch_is_known<B: Backend>() {
     let answers = store.append(batch.into()).await;
     let told: Vec<_> = answers.into_iter().map(|a| a.unwrap()).collect();
     let told: Vec<_> = told.iter().map(|a| (a.message.seq, a.new)).collect();
-    let wanted = [
-        (1, true),
-        (2, true),
-        (1, false),
-        (1, false),
-        (2, false),
-        (3, true),
-    ];
+    let wanted = [(1, true), (2, true), (1, false), (1, false), (2, false), (3, true)];
     assert_eq!(told, wanted);
     assert_eq!(all(&*store, ann, bob).await.len(), 3);
 }
@@ -134,15 +100,9 @@ pub async fn concurrent_retries_are_one_message<B: Backend>() {
 pub async fn an_id_is_its_senders_own<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let (ann, bob) = (user(1), user(2));
-    let one = send(&*store, message_id(ann, bob, "mine", "x"))
-        .await
-        .unwrap();
-    let two = send(&*store, message_id(bob, ann, "mine", "x"))
-        .await
-        .unwrap();
-    let three = send(&*store, message_id(ann, bob, "mine", "X"))
-        .await
-        .unwrap();
+    let one = send(&*store, message_id(ann, bob, "mine", "x")).await.unwrap();
+    let two = send(&*store, message_id(bob, ann, "mine", "x")).await.unwrap();
+    let three = send(&*store, message_id(ann, bob, "mine", "X")).await.unwrap();
     assert_eq!(
         [one, two, three].map(|a| (a.message.seq, a.new)),
         [(1, true), (2, true), (3, true)]
@@ -152,9 +112,7 @@ pub async fn an_id_is_its_senders_own<B: Backend>() {
 pub async fn a_reused_id_is_refused_alone<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let (ann, bob, cid, dan) = (user(1), user(2), user(3), user(4));
-    send(&*store, message_id(ann, bob, "original", "x"))
-        .await
-        .unwrap();
+    send(&*store, message_id(ann, bob, "original", "x")).await.unwrap();
     send(&*store, message(ann, cid, "known")).await.unwrap();
     let batch = vec![
         message_id(ann, cid, "a conversation that exists", "x"),
@@ -169,11 +127,7 @@ pub async fn a_reused_id_is_refused_alone<B: Backend>() {
     }
     assert_eq!(answers[3].as_ref().unwrap().message.seq, 2);
     assert_eq!(answers[4].as_ref().unwrap().message.seq, 1);
-    let listed = store
-        .conversations(ann, None, 10)
-        .await
-        .unwrap()
-        .conversations;
+    let listed = store.conversations(ann, None, 10).await.unwrap().conversations;
     assert_eq!(listed.len(), 3, "no conversation without a message");
     assert!(all(&*store, ann, ann).await.is_empty());
 }
@@ -195,29 +149,19 @@ pub async fn concurrent_reuse_stores_one<B: Backend>() {
         }
     }
     assert_eq!(stored, 1);
-    let listed = store
-        .conversations(ann, None, 100)
-        .await
-        .unwrap()
-        .conversations;
+    let listed = store.conversations(ann, None, 100).await.unwrap().conversations;
     assert_eq!(listed.len(), 1);
 }
 
 pub async fn time_never_runs_backwards<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let (ann, bob, cid) = (user(1), user(2), user(3));
-    let timed = |to, millis| NewMessage {
-        at: at(millis),
-        ..message(ann, to, "tick")
-    };
+    let timed = |to, millis| NewMessage { at: at(millis), ..message(ann, to, "tick") };
     let batch = vec![timed(bob, 10), timed(bob, 5), timed(cid, 1), timed(bob, 20)];
     store.append(batch).await;
     send(&*store, timed(bob, -500)).await.unwrap();
     let times = |messages: Vec<Message>| messages.into_iter().map(|m| m.at).collect::<Vec<_>>();
-    assert_eq!(
-        times(all(&*store, ann, bob).await),
-        [at(10), at(10), at(20), at(20)]
-    );
+    assert_eq!(times(all(&*store, ann, bob).await), [at(10), at(10), at(20), at(20)]);
     assert_eq!(times(all(&*store, ann, cid).await), [at(1)]);
 }
 
@@ -264,31 +208,13 @@ pub async fn notes_to_oneself_are_a_conversation<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let ann = user(1);
     for seq in 1..=3 {
-        let note = send(&*store, message_id(ann, ann, "note", &seq.to_string()))
-            .await
-            .unwrap();
-        assert_eq!(
-            (note.message.seq, note.message.from, note.message.to),
-            (seq, ann, ann)
-        );
+        let note = send(&*store, message_id(ann, ann, "note", &seq.to_string())).await.unwrap();
+        assert_eq!((note.message.seq, note.message.from, note.message.to), (seq, ann, ann));
     }
     let stored = all(&*store, ann, ann).await;
-    assert_eq!(
-        stored.iter().map(|m| m.seq).collect::<BTreeSet<_>>(),
-        BTreeSet::from([1, 2, 3])
-    );
-    let listed = store
-        .conversations(ann, None, 10)
-        .await
-        .unwrap()
-        .conversations;
-    assert_eq!(
-        listed
-            .iter()
-            .map(|c| (c.peer, c.unread))
-            .collect::<Vec<_>>(),
-        [(ann, 0)]
-    );
+    assert_eq!(stored.iter().map(|m| m.seq).collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3]));
+    let listed = store.conversations(ann, None, 10).await.unwrap().conversations;
+    assert_eq!(listed.iter().map(|c| (c.peer, c.unread)).collect::<Vec<_>>(), [(ann, 0)]);
     assert_eq!(listed[0].last_message, stored[2]);
 }
 

@@ -7,20 +7,12 @@ use confab_plugin::UserId;
 
 use super::{Backend, all, at, fresh, message, see, send, send_many, user};
 
-const ALL: ChangeLimit = ChangeLimit {
-    messages: 10_000,
-    bytes: usize::MAX,
-};
+const ALL: ChangeLimit = ChangeLimit { messages: 10_000, bytes: usize::MAX };
 
 /// A conversation's messages after `have`, in the answer's order.
 fn of(changes: &Changes, a: UserId, b: UserId) -> Vec<Message> {
     let conversation = Conversation::between(a, b);
-    changes
-        .messages
-        .iter()
-        .filter(|m| m.conversation == conversation)
-        .cloned()
-        .collect()
+    changes.messages.iter().filter(|m| m.conversation == conversation).cloned().collect()
 }
 
 /// Ann (1) has: 3 messages with bob (2), 2 with cid (3), 1 with herself. Others have one too.
@@ -37,13 +29,7 @@ pub async fn who_has_nothing_gets_everything<B: Backend>() {
     let ann = user(1);
     let none = HashMap::new();
     let changes = store.changes_since(ann, &none, ALL).await.unwrap();
-    assert_eq!(
-        changes,
-        Changes {
-            complete: true,
-            ..Changes::default()
-        }
-    );
+    assert_eq!(changes, Changes { complete: true, ..Changes::default() });
     three_conversations(&*store).await;
     let changes = store.changes_since(ann, &none, ALL).await.unwrap();
     for peer in [1, 2, 3].map(user) {
@@ -72,10 +58,7 @@ pub async fn the_number_of_messages_is_bounded<B: Backend>() {
     three_conversations(&*store).await;
     for messages in 0..=7 {
         let limit = ChangeLimit { messages, ..ALL };
-        let changes = store
-            .changes_since(ann, &HashMap::new(), limit)
-            .await
-            .unwrap();
+        let changes = store.changes_since(ann, &HashMap::new(), limit).await.unwrap();
         assert_eq!(changes.messages.len(), messages.min(6));
         assert_eq!(changes.complete, messages >= 6, "limit {messages}");
         for peer in [1, 2, 3].map(user) {
@@ -92,17 +75,8 @@ pub async fn the_bytes_are_bounded_but_one_message_fits<B: Backend>() {
         send(&*store, message(bob, ann, content)).await.unwrap();
     }
     let none = HashMap::new();
-    let wanted = [
-        (0, 2),
-        (1, 2),
-        (4, 2),
-        (6, 2),
-        (7, 3),
-        (13, 3),
-        (14, 4),
-        (99, 4),
-        (usize::MAX, 4),
-    ];
+    let wanted =
+        [(0, 2), (1, 2), (4, 2), (6, 2), (7, 3), (13, 3), (14, 4), (99, 4), (usize::MAX, 4)];
     for (bytes, count) in wanted {
         let limit = ChangeLimit { bytes, ..ALL };
         let changes = store.changes_since(ann, &none, limit).await.unwrap();
@@ -119,13 +93,7 @@ pub async fn asking_again_gets_everything<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let ann = user(1);
     for peer in 2..30 {
-        send_many(
-            &*store,
-            user(peer),
-            ann,
-            usize::try_from(peer % 7).unwrap() + 1,
-        )
-        .await;
+        send_many(&*store, user(peer), ann, usize::try_from(peer % 7).unwrap() + 1).await;
     }
     for messages in [1, 3, 50] {
         let limit = ChangeLimit { messages, ..ALL };
@@ -157,30 +125,17 @@ pub async fn marks_come_with_what_was_asked<B: Backend>() {
     see(&*store, cid, ann, Some(1)).await;
     see(&*store, ann, ann, Some(1)).await;
     see(&*store, cid, bob, Some(4)).await;
-    let mark = |reader, peer, upto| Mark {
-        reader,
-        peer,
-        upto,
-        at: at(77),
-    };
+    let mark = |reader, peer, upto| Mark { reader, peer, upto, at: at(77) };
     let with_bob = [mark(ann, bob, 2), mark(bob, ann, 3)];
     let with_cid = [mark(cid, ann, 1)];
     let own = [mark(ann, ann, 1)];
     let cases = [
         // All is known, and all is asked for.
-        (
-            vec![(bob, 3), (cid, 2), (ann, 1)],
-            ALL,
-            [&with_bob[..], &with_cid, &own].concat(),
-        ),
+        (vec![(bob, 3), (cid, 2), (ann, 1)], ALL, [&with_bob[..], &with_cid, &own].concat()),
         // Nothing is known: those of the conversations with messages.
         (vec![], ALL, [&with_bob[..], &with_cid, &own].concat()),
         // What is asked for comes even if no message fits.
-        (
-            vec![(cid, 0)],
-            ChangeLimit { messages: 0, ..ALL },
-            with_cid.to_vec(),
-        ),
+        (vec![(cid, 0)], ChangeLimit { messages: 0, ..ALL }, with_cid.to_vec()),
         (vec![], ChangeLimit { messages: 0, ..ALL }, vec![]),
     ];
     for (have, limit, mut wanted) in cases {
@@ -200,21 +155,9 @@ pub async fn absurd_claims_are_harmless<B: Backend>() {
     for claim in [4, i64_max, i64_max + 1, u64::MAX] {
         let have = HashMap::from([(bob, claim), (user(8), claim), (ann, claim)]);
         let changes = store.changes_since(ann, &have, ALL).await.unwrap();
-        assert_eq!(
-            changes,
-            Changes {
-                complete: true,
-                ..Changes::default()
-            }
-        );
+        assert_eq!(changes, Changes { complete: true, ..Changes::default() });
     }
-    let limit = ChangeLimit {
-        messages: usize::MAX,
-        bytes: usize::MAX,
-    };
-    let changes = store
-        .changes_since(ann, &HashMap::new(), limit)
-        .await
-        .unwrap();
+    let limit = ChangeLimit { messages: usize::MAX, bytes: usize::MAX };
+    let changes = store.changes_since(ann, &HashMap::new(), limit).await.unwrap();
     assert_eq!(changes.messages.len(), 3);
 }

@@ -13,10 +13,7 @@ pub async fn listed(store: &dyn Store, user: UserId, limit: usize) -> Vec<Conver
         assert!(page.conversations.len() <= limit);
         list.extend(page.conversations);
         if let Some(next) = page.next {
-            assert!(
-                list.len().is_multiple_of(limit),
-                "a page before the last is full"
-            );
+            assert!(list.len().is_multiple_of(limit), "a page before the last is full");
             let last = list.last().unwrap();
             assert_eq!((next.at, next.peer), (last.last_message.at, last.peer));
             cursor = Some(next);
@@ -32,10 +29,7 @@ fn peers(list: &[ConversationSummary]) -> Vec<UserId> {
 
 /// A message from one user to another, some milliseconds after noon.
 async fn send_at(store: &dyn Store, from: u128, to: u128, millis: i64) {
-    let new = NewMessage {
-        at: at(millis),
-        ..message(user(from), user(to), "hi")
-    };
+    let new = NewMessage { at: at(millis), ..message(user(from), user(to), "hi") };
     send(store, new).await.unwrap();
 }
 
@@ -44,11 +38,7 @@ pub async fn the_newest_come_first_page_by_page<B: Backend>() {
     // User 10 is the larger of some pairs and the smaller of others, sends some and gets some.
     let order = [12, 3, 17, 10, 8, 20, 1, 14, 5];
     for (millis, peer) in (0..).zip(order) {
-        let (from, to) = if millis % 2 == 0 {
-            (10, peer)
-        } else {
-            (peer, 10)
-        };
+        let (from, to) = if millis % 2 == 0 { (10, peer) } else { (peer, 10) };
         send_at(&*store, from, to, millis).await;
     }
     let wanted: Vec<_> = order.iter().rev().map(|peer| user(*peer)).collect();
@@ -57,10 +47,7 @@ pub async fn the_newest_come_first_page_by_page<B: Backend>() {
         assert_eq!(peers(&list), wanted, "limit {limit}");
     }
     for conversation in listed(&*store, user(10), 100).await {
-        let newest = all(&*store, user(10), conversation.peer)
-            .await
-            .pop()
-            .unwrap();
+        let newest = all(&*store, user(10), conversation.peer).await.pop().unwrap();
         assert_eq!(conversation.last_message, newest);
     }
 }
@@ -72,11 +59,7 @@ pub async fn ties_in_time_are_paged_by_peer<B: Backend>() {
     }
     let wanted = [9, 8, 7, 5, 4, 2, 1].map(user);
     for limit in [1, 2, 3, 6, 7, 8] {
-        assert_eq!(
-            peers(&listed(&*store, user(5), limit).await),
-            wanted,
-            "limit {limit}"
-        );
+        assert_eq!(peers(&listed(&*store, user(5), limit).await), wanted, "limit {limit}");
     }
 }
 
@@ -85,21 +68,12 @@ pub async fn a_new_message_moves_a_conversation_up<B: Backend>() {
     for (millis, peer) in [(1, 2), (2, 3), (3, 4)] {
         send_at(&*store, 1, peer, millis).await;
     }
-    assert_eq!(
-        peers(&listed(&*store, user(1), 10).await),
-        [4, 3, 2].map(user)
-    );
+    assert_eq!(peers(&listed(&*store, user(1), 10).await), [4, 3, 2].map(user));
     send_at(&*store, 2, 1, 4).await;
-    assert_eq!(
-        peers(&listed(&*store, user(1), 10).await),
-        [2, 4, 3].map(user)
-    );
+    assert_eq!(peers(&listed(&*store, user(1), 10).await), [2, 4, 3].map(user));
     // A late clock does not move a conversation down.
     send_at(&*store, 1, 2, -1000).await;
-    assert_eq!(
-        peers(&listed(&*store, user(1), 10).await),
-        [2, 4, 3].map(user)
-    );
+    assert_eq!(peers(&listed(&*store, user(1), 10).await), [2, 4, 3].map(user));
 }
 
 async fn unread(store: &dyn Store, reader: u128) -> u64 {
@@ -138,15 +112,9 @@ pub async fn unread_messages_are_counted_up_to_a_bound<B: Backend>() {
     assert_eq!(unread(&*store, 2).await, UNREAD);
     send_many(&*store, bob, ann, 100).await;
     send_many(&*store, ann, bob, 10).await;
-    assert_eq!(
-        (unread(&*store, 1).await, unread(&*store, 2).await),
-        (UNREAD, UNREAD)
-    );
+    assert_eq!((unread(&*store, 1).await, unread(&*store, 2).await), (UNREAD, UNREAD));
     see(&*store, bob, ann, Some(UNREAD + 108)).await;
-    assert_eq!(
-        (unread(&*store, 1).await, unread(&*store, 2).await),
-        (UNREAD, 2)
-    );
+    assert_eq!((unread(&*store, 1).await, unread(&*store, 2).await), (UNREAD, 2));
 }
 
 pub async fn nobody_else_is_listed<B: Backend>() {

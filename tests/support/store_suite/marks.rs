@@ -8,35 +8,12 @@ pub async fn a_mark_only_moves_forward<B: Backend>() {
     let (_space, store) = fresh::<B>().await;
     let (reader, peer) = (user(2), user(1));
     send_many(&*store, peer, reader, 9).await;
-    let new = |upto, millis| NewMark {
-        reader,
-        peer,
-        upto: Some(upto),
-        at: at(millis),
-    };
-    let batch = vec![
-        new(0, 1),
-        new(3, 2),
-        new(3, 3),
-        new(2, 4),
-        new(0, 5),
-        new(7, 6),
-    ];
-    let told: Vec<_> = store
-        .mark_seen(batch)
-        .await
-        .into_iter()
-        .map(|marked| marked.unwrap())
-        .collect();
-    let marked = |upto, millis, moved| Marked {
-        mark: Mark {
-            reader,
-            peer,
-            upto,
-            at: at(millis),
-        },
-        moved,
-    };
+    let new = |upto, millis| NewMark { reader, peer, upto: Some(upto), at: at(millis) };
+    let batch = vec![new(0, 1), new(3, 2), new(3, 3), new(2, 4), new(0, 5), new(7, 6)];
+    let told: Vec<_> =
+        store.mark_seen(batch).await.into_iter().map(|marked| marked.unwrap()).collect();
+    let marked =
+        |upto, millis, moved| Marked { mark: Mark { reader, peer, upto, at: at(millis) }, moved };
     let wanted = [
         marked(0, 1, false),
         marked(3, 2, true),
@@ -46,10 +23,7 @@ pub async fn a_mark_only_moves_forward<B: Backend>() {
         marked(7, 6, true),
     ];
     assert_eq!(told, wanted);
-    assert_eq!(
-        see(&*store, reader, peer, Some(5)).await,
-        marked(7, 6, false)
-    );
+    assert_eq!(see(&*store, reader, peer, Some(5)).await, marked(7, 6, false));
 }
 
 pub async fn a_mark_stops_at_the_newest_message<B: Backend>() {
@@ -73,28 +47,12 @@ pub async fn without_messages_there_is_no_mark<B: Backend>() {
     let (ann, bob) = (user(1), user(2));
     for upto in [None, Some(0), Some(1), Some(u64::MAX)] {
         let marked = see(&*store, ann, bob, upto).await;
-        let mark = Mark {
-            reader: ann,
-            peer: bob,
-            upto: 0,
-            at: at(77),
-        };
+        let mark = Mark { reader: ann, peer: bob, upto: 0, at: at(77) };
         assert_eq!(marked, Marked { mark, moved: false });
     }
-    assert_eq!(
-        store
-            .conversations(ann, None, 10)
-            .await
-            .unwrap()
-            .conversations,
-        []
-    );
+    assert_eq!(store.conversations(ann, None, 10).await.unwrap().conversations, []);
     send_many(&*store, bob, ann, 2).await;
-    let listed = store
-        .conversations(ann, None, 10)
-        .await
-        .unwrap()
-        .conversations;
+    let listed = store.conversations(ann, None, 10).await.unwrap().conversations;
     assert_eq!(listed[0].unread, 2);
 }
 
@@ -129,11 +87,7 @@ pub async fn concurrent_marks_end_at_the_furthest<B: Backend>() {
         .collect();
     for (upto, task) in (1..).zip(tasks) {
         let marked = task.await.unwrap();
-        assert!(if marked.moved {
-            marked.mark.upto == upto
-        } else {
-            marked.mark.upto >= upto
-        });
+        assert!(if marked.moved { marked.mark.upto == upto } else { marked.mark.upto >= upto });
     }
     assert_eq!(see(&*store, bob, ann, Some(1)).await.mark.upto, 50);
 }

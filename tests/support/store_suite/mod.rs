@@ -63,21 +63,12 @@ pub fn account(number: u128) -> Account {
 
 /// A message without a client id.
 pub fn message(from: UserId, to: UserId, content: &str) -> NewMessage {
-    NewMessage {
-        from,
-        to,
-        content: content.into(),
-        client_id: None,
-        at: NOON,
-    }
+    NewMessage { from, to, content: content.into(), client_id: None, at: NOON }
 }
 
 /// A message with a client id.
 pub fn message_id(from: UserId, to: UserId, content: &str, id: &str) -> NewMessage {
-    NewMessage {
-        client_id: Some(id.into()),
-        ..message(from, to, content)
-    }
+    NewMessage { client_id: Some(id.into()), ..message(from, to, content) }
 }
 
 /// Appends one message.
@@ -89,9 +80,7 @@ pub async fn send(store: &dyn Store, new: NewMessage) -> Result<Appended, StoreE
 
 /// Appends `count` messages in one batch.
 pub async fn send_many(store: &dyn Store, from: UserId, to: UserId, count: usize) {
-    let batch = (0..count)
-        .map(|n| message(from, to, &format!("message {n}")))
-        .collect();
+    let batch = (0..count).map(|n| message(from, to, &format!("message {n}"))).collect();
     for answer in store.append(batch).await {
         assert!(answer.unwrap().new);
     }
@@ -104,28 +93,15 @@ pub async fn see(
     peer: UserId,
     upto: Option<u64>,
 ) -> confab::store::Marked {
-    let mut answers = store
-        .mark_seen(vec![NewMark {
-            reader,
-            peer,
-            upto,
-            at: at(77),
-        }])
-        .await;
+    let mut answers = store.mark_seen(vec![NewMark { reader, peer, upto, at: at(77) }]).await;
     assert_eq!(answers.len(), 1);
     answers.remove(0).unwrap()
 }
 
 /// All messages of a conversation, in order.
 pub async fn all(store: &dyn Store, a: UserId, b: UserId) -> Vec<Message> {
-    let query = HistoryQuery {
-        limit: 100_000,
-        ..HistoryQuery::default()
-    };
-    let page = store
-        .history(Conversation::between(a, b), query)
-        .await
-        .unwrap();
+    let query = HistoryQuery { limit: 100_000, ..HistoryQuery::default() };
+    let page = store.history(Conversation::between(a, b), query).await.unwrap();
     assert!(!page.more);
     page.messages
 }

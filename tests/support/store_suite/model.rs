@@ -24,10 +24,7 @@ impl Model {
             .find(|m| m.from == new.from && m.client_id == new.client_id && m.client_id.is_some());
         match original {
             Some(message) if message.conversation == conversation => {
-                return Ok(Appended {
-                    message: message.clone(),
-                    new: false,
-                });
+                return Ok(Appended { message: message.clone(), new: false });
             }
             Some(_) => return Err(StoreError::IdReused),
             None => {}
@@ -47,46 +44,21 @@ impl Model {
     }
 
     pub fn mark(&mut self, new: NewMark) -> Marked {
-        let NewMark {
-            reader,
-            peer,
-            upto,
-            at,
-        } = new;
-        let last = self
-            .history(Conversation::between(reader, peer))
-            .pop()
-            .map_or(0, |m| m.seq);
+        let NewMark { reader, peer, upto, at } = new;
+        let last = self.history(Conversation::between(reader, peer)).pop().map_or(0, |m| m.seq);
         let upto = upto.unwrap_or(last).min(last);
         let old = self.marks.get(&(reader, peer)).copied();
-        let old = old.unwrap_or(Mark {
-            reader,
-            peer,
-            upto: 0,
-            at,
-        });
+        let old = old.unwrap_or(Mark { reader, peer, upto: 0, at });
         if upto <= old.upto {
-            return Marked {
-                mark: old,
-                moved: false,
-            };
+            return Marked { mark: old, moved: false };
         }
-        let mark = Mark {
-            reader,
-            peer,
-            upto,
-            at,
-        };
+        let mark = Mark { reader, peer, upto, at };
         self.marks.insert((reader, peer), mark);
         Marked { mark, moved: true }
     }
 
     pub fn history(&self, conversation: Conversation) -> Vec<Message> {
-        self.messages
-            .iter()
-            .filter(|m| m.conversation == conversation)
-            .cloned()
-            .collect()
+        self.messages.iter().filter(|m| m.conversation == conversation).cloned().collect()
     }
 
     pub fn conversations(&self, user: UserId, bound: u64) -> Vec<ConversationSummary> {
@@ -102,14 +74,14 @@ impl Model {
             .into_iter()
             .map(|peer| {
                 let mut messages = self.history(Conversation::between(user, peer));
-                let seen = self.marks.get(&(user, peer)).map_or(0, |mark| mark.upto);
-                let unread = messages
-                    .iter()
-                    .filter(|m| m.from != user && m.seq > seen)
-                    .count();
+                let mark = |reader, peer| self.marks.get(&(reader, peer)).map_or(0, |m| m.upto);
+                let seen = mark(user, peer);
+                let unread = messages.iter().filter(|m| m.from != user && m.seq > seen).count();
                 ConversationSummary {
                     peer,
                     unread: u64::try_from(unread).unwrap().min(bound),
+                    seen,
+                    seen_by_peer: mark(peer, user),
                     last_message: messages.pop().unwrap(),
                 }
             })
@@ -121,9 +93,7 @@ impl Model {
     /// How far the user's conversations are.
     pub fn newest(&self, user: UserId) -> HashMap<UserId, u64> {
         let list = self.conversations(user, 0);
-        list.into_iter()
-            .map(|c| (c.peer, c.last_message.seq))
-            .collect()
+        list.into_iter().map(|c| (c.peer, c.last_message.seq)).collect()
     }
 
     /// Both sides' marks of these conversations, in an order of their own.

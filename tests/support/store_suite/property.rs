@@ -33,32 +33,21 @@ fn someone() -> impl Strategy<Value = UserId> {
 }
 
 fn new_message() -> impl Strategy<Value = NewMessage> {
-    (
-        someone(),
-        someone(),
-        "[a-zé🙂\u{0}]{0,12}",
-        option::of("[a-h]"),
-        0..6i64,
-    )
-        .prop_map(|(from, to, content, client_id, millis)| NewMessage {
+    (someone(), someone(), "[a-zé🙂\u{0}]{0,12}", option::of("[a-h]"), 0..6i64).prop_map(
+        |(from, to, content, client_id, millis)| NewMessage {
             from,
             to,
             content: content.into(),
             client_id: client_id.map(Into::into),
             at: at(millis),
-        })
+        },
+    )
 }
 
 fn new_mark() -> impl Strategy<Value = NewMark> {
     let upto = prop_oneof![8 => 0..12u64, 1 => Just(u64::MAX)];
-    (someone(), someone(), option::of(upto), 0..6i64).prop_map(|(reader, peer, upto, millis)| {
-        NewMark {
-            reader,
-            peer,
-            upto,
-            at: at(millis),
-        }
-    })
+    (someone(), someone(), option::of(upto), 0..6i64)
+        .prop_map(|(reader, peer, upto, millis)| NewMark { reader, peer, upto, at: at(millis) })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -77,11 +66,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 pub async fn any_history_equals_the_model<B: Backend>() {
-    let config = ProptestConfig {
-        cases: 48,
-        failure_persistence: None,
-        ..Default::default()
-    };
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let runtime = tokio::runtime::Handle::current();
@@ -111,23 +96,14 @@ async fn compare<B: Backend>(steps: Vec<Step>, asks: Vec<Ask>) {
         }
     }
     for one in (1..=USERS).map(user) {
-        assert_eq!(
-            listed(&*store, one, 2).await,
-            model.conversations(one, UNREAD)
-        );
+        assert_eq!(listed(&*store, one, 2).await, model.conversations(one, UNREAD));
         for other in (1..=USERS).map(user) {
             let wanted = model.history(Conversation::between(one, other));
             assert_eq!(all(&*store, one, other).await, wanted);
         }
         for (have, messages, bytes) in &asks {
-            let have = (1..)
-                .map(user)
-                .zip(have)
-                .filter_map(|(u, seq)| seq.map(|seq| (u, seq)));
-            let limit = ChangeLimit {
-                messages: *messages,
-                bytes: *bytes,
-            };
+            let have = (1..).map(user).zip(have).filter_map(|(u, seq)| seq.map(|seq| (u, seq)));
+            let limit = ChangeLimit { messages: *messages, bytes: *bytes };
             catch_up(&*store, &model, one, have.collect(), limit).await;
         }
     }
@@ -150,11 +126,7 @@ async fn catch_up(
         assert!(changes.messages.len() <= limit.messages);
         assert!(bytes <= limit.bytes || changes.messages[0].content.len() == bytes);
         for message in &changes.messages {
-            let peer = if message.from == one {
-                message.to
-            } else {
-                message.from
-            };
+            let peer = if message.from == one { message.to } else { message.from };
             let known = have.entry(peer).or_insert(0);
             *known += 1;
             let stored = model.history(Conversation::between(one, peer));
@@ -162,9 +134,7 @@ async fn catch_up(
             named.push(peer);
         }
         assert_eq!(sorted(changes.marks), model.marks(one, &named));
-        let lacks = newest
-            .iter()
-            .any(|(peer, seq)| have.get(peer).copied().unwrap_or(0) < *seq);
+        let lacks = newest.iter().any(|(peer, seq)| have.get(peer).copied().unwrap_or(0) < *seq);
         assert_eq!(changes.complete, !lacks);
         if changes.complete {
             break;
