@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::Write,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Instant,
@@ -224,13 +225,15 @@ fn ended(listener: &'static str, result: std::io::Result<()>, stop: &Cancellatio
 }
 
 /// Tells people where to go; scripts may read the addresses here when a port was 0.
-#[allow(clippy::print_stdout)]
 fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
-    println!("confab {}", env!("CARGO_PKG_VERSION"));
-    println!("  listening on http://{public}");
-    println!("  admin on     http://{admin}");
+    let mut lines = format!(
+        "confab {}\n  listening on http://{public}\n  admin on     http://{admin}\n",
+        env!("CARGO_PKG_VERSION")
+    );
     if config.server.web {
-        println!("  chat at      http://{public}/");
+        lines += &format!("  chat at      http://{public}/\n");
     }
-    println!("  data in      {}", config.store.path.display());
+    lines += &format!("  data in      {}\n", config.store.path.display());
+    // Nobody need be listening.
+    let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }

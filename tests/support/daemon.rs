@@ -83,6 +83,11 @@ impl Daemon {
         Http::new(&self.admin)
     }
 
+    /// The admin listener's `host:port`.
+    pub fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
