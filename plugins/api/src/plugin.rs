@@ -132,6 +132,9 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// All that [`as_str`](Self::as_str) answers.
+    pub const WORDS: [&'static str; 4] = ["accepted", "denied", "dropped", "failed"];
+
     /// One of `accepted`, `denied`, `dropped`, `failed`: a bounded label for metrics and logs.
     pub fn as_str(&self) -> &'static str {
         match self {
