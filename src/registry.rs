@@ -2,7 +2,11 @@
 
 use confab_plugin::Manifest;
 
-/// What the daemon was built with.
+/// What the daemon was built with, by name.
 pub fn manifests() -> Vec<Manifest> {
-    vec![]
+    vec![
+        Manifest::of::<confab_filter::Filter>(),
+        Manifest::of::<confab_log::Log>(),
+        Manifest::of::<confab_metrics::Metrics>(),
+    ]
 }

@@ -156,13 +156,16 @@ async fn an_idle_session_is_pinged_and_a_dead_one_closed() {
 
 #[tokio::test]
 async fn a_half_sent_request_is_given_up_and_others_get_their_turn() {
-    let daemon = Daemon::start(
-        "[limits]\nconnections = 8\nrequest_timeout = \"1s\"\nkeep_alive = \"1s\"\n",
-    );
+    let daemon =
+        Daemon::start("[limits]\nconnections = 8\nrequest_timeout = \"1s\"\nkeep_alive = \"1s\"\n");
     let mut sockets = Vec::new();
     for n in 0..8 {
         let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
-        let half = if n % 2 == 0 { "GET / HT" } else { "POST /login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{" };
+        let half = if n % 2 == 0 {
+            "GET / HT"
+        } else {
+            "POST /login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"
+        };
         socket.write_all(half.as_bytes()).await.expect("written");
         sockets.push(socket);
     }

@@ -62,9 +62,7 @@ async fn one_id_sent_many_times_at_once_is_one_message() {
     }
     for session in &mut sessions {
         for _ in 0..10 {
-            session
-                .feed(json!({"event":"message","to":"@bob","content":"x","id":"same"}))
-                .await;
+            session.feed(json!({"event":"message","to":"@bob","content":"x","id":"same"})).await;
         }
     }
     for session in &mut sessions {

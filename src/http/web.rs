@@ -11,19 +11,45 @@ use poem::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Browsers load modules with this type only.
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
 
-/// Path, type, text.
-const FILES: &[(&str, &str, &str)] = &[
-    ("/", "text/html; charset=utf-8", include_str!("web/index.html")),
-    ("/app.css", "text/css; charset=utf-8", include_str!("web/app.css")),
-    ("/icon.svg", "image/svg+xml", include_str!("web/icon.svg")),
-    ("/app.js", JAVASCRIPT, include_str!("web/app.js")),
-];
+macro_rules! files {
+    ($($name:literal: $content_type:expr,)+) => {
+        /// Name, type, text.
+        const FILES: &[(&str, &str, &str)] =
+            &[$(($name, $content_type, include_str!(concat!("web/", $name))),)+];
+    };
+}
+
+files! {
+    "index.html": "text/html; charset=utf-8",
+    "app.css": CSS,
+    "chat.css": CSS,
+    "icon.svg": "image/svg+xml",
+    "api.js": JAVASCRIPT,
+    "app.js": JAVASCRIPT,
+    "client.js": JAVASCRIPT,
+    "composer.js": JAVASCRIPT,
+    "conversation.js": JAVASCRIPT,
+    "dom.js": JAVASCRIPT,
+    "drafts.js": JAVASCRIPT,
+    "format.js": JAVASCRIPT,
+    "list.js": JAVASCRIPT,
+    "listing.js": JAVASCRIPT,
+    "outbox.js": JAVASCRIPT,
+    "room.js": JAVASCRIPT,
+    "session.js": JAVASCRIPT,
+    "signin.js": JAVASCRIPT,
+    "socket.js": JAVASCRIPT,
+    "store.js": JAVASCRIPT,
+    "sync.js": JAVASCRIPT,
+}
 
 /// Adds the web chat's files.
 pub fn add(mut routes: Route) -> Route {
-    for &(path, content_type, text) in FILES {
+    for &(name, content_type, text) in FILES {
         // A change of the program changes the tag, and so reaches browsers at once.
         let tag = format!("\"{}-{}\"", env!("CARGO_PKG_VERSION"), fingerprint(text));
         let file = move |request: poem::Request| {
@@ -36,6 +62,10 @@ pub fn add(mut routes: Route) -> Route {
                 return response.status(StatusCode::NOT_MODIFIED).finish();
             }
             response.content_type(content_type).body(text)
+        };
+        let path = match name {
+            "index.html" => "/".to_owned(),
+            _ => format!("/{name}"),
         };
         routes = routes.at(path, get(make_sync(file)));
     }

@@ -76,11 +76,7 @@ impl<P: Definition> Kit<P> {
     /// What the daemon would say of the options.
     pub fn new(options: serde_json::Value) -> Result<Self, Vec<Problem>> {
         let plugin = (Manifest::of::<P>().build)(P::NAME, options)?;
-        Ok(Self {
-            plugin,
-            context: context(),
-            of: PhantomData,
-        })
+        Ok(Self { plugin, context: context(), of: PhantomData })
     }
 
     /// The plugin itself.
@@ -112,10 +108,7 @@ impl<P: Definition> Kit<P> {
 
     /// Runs `after` on `event`, decided as `decision` after one millisecond.
     pub fn after(&self, event: &Event, decision: Decision) {
-        let outcome = Outcome {
-            decision,
-            elapsed: Duration::from_millis(1),
-        };
+        let outcome = Outcome { decision, elapsed: Duration::from_millis(1) };
         self.plugin.after(&self.context, event, &outcome);
     }
 }
@@ -139,10 +132,7 @@ pub fn message(content: &str) -> Event {
 /// not a permitted one.
 pub fn register(username: &str, display_name: Option<&str>) -> Option<Event> {
     let username = username.parse().ok()?;
-    Some(Event::Register(Register::new(
-        username,
-        display_name.map(Arc::from),
-    )))
+    Some(Event::Register(Register::new(username, display_name.map(Arc::from))))
 }
 
 /// One event of each kind, in the order of [`EventKind::ALL`](crate::EventKind::ALL).
@@ -162,18 +152,10 @@ pub fn events() -> [Event; 7] {
 /// failed as `unavailable`.
 pub fn decisions() -> [Decision; 4] {
     [
-        Decision::Accepted {
-            seq: Some(3),
-            duplicate: false,
-        },
-        Decision::Denied {
-            by: "guard".into(),
-            code: "refused".into(),
-        },
+        Decision::Accepted { seq: Some(3), duplicate: false },
+        Decision::Denied { by: "guard".into(), code: "refused".into() },
         Decision::Dropped { by: "guard".into() },
-        Decision::Failed {
-            code: "unavailable",
-        },
+        Decision::Failed { code: "unavailable" },
     ]
 }
 
@@ -214,10 +196,7 @@ pub fn manual_faults<P: Definition>() -> Vec<String> {
 }
 
 fn toml_blocks(manual: &str) -> impl Iterator<Item = &str> {
-    manual
-        .split("```toml\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or(rest))
+    manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest))
 }
 
 fn build_entries(manifest: &Manifest, table: &toml::Table, faults: &mut Vec<String>) -> usize {
@@ -234,9 +213,7 @@ fn build_entries(manifest: &Manifest, table: &toml::Table, faults: &mut Vec<Stri
         match (manifest.build)(manifest.name, options) {
             Ok(_) => built += 1,
             Err(problems) => faults.extend(
-                problems
-                    .iter()
-                    .map(|problem| format!("an example cannot be built: {problem}")),
+                problems.iter().map(|problem| format!("an example cannot be built: {problem}")),
             ),
         }
     }
@@ -244,18 +221,13 @@ fn build_entries(manifest: &Manifest, table: &toml::Table, faults: &mut Vec<Stri
 }
 
 fn ann_name() -> Username {
-    "ann"
-        .parse()
-        .unwrap_or_else(|_| unreachable!("a good name"))
+    "ann".parse().unwrap_or_else(|_| unreachable!("a good name"))
 }
 
 /// The circumstances of the kit's events: [`ann`]'s session 7, from 127.0.0.1.
 pub fn context() -> Context {
     Context {
-        user: Some(Arc::new(User {
-            id: ann(),
-            name: ann_name(),
-        })),
+        user: Some(Arc::new(User { id: ann(), name: ann_name() })),
         session: Some(SessionId(7)),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         received: SystemTime::UNIX_EPOCH,

@@ -75,21 +75,12 @@ impl Disguise {
         reduce(text, |c, source| {
             self.fold(c, capitals_first, |raw| match self.step(raw, false) {
                 Step::Letter(letter) => {
-                    letters.push(Letter {
-                        letter,
-                        raw,
-                        gap,
-                        source: source.clone(),
-                    });
+                    letters.push(Letter { letter, raw, gap, source: source.clone() });
                     (gap, joiners) = (Gap::None, 0);
                 }
                 Step::Gap(kind) => {
                     joiners = joiners.saturating_add(1).min(MAX_JOINERS + 1);
-                    gap = gap.max(if joiners > MAX_JOINERS {
-                        Gap::Break
-                    } else {
-                        kind
-                    });
+                    gap = gap.max(if joiners > MAX_JOINERS { Gap::Break } else { kind });
                 }
             });
         });
@@ -206,10 +197,7 @@ pub fn is_spaceless(letter: char) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: Disguise = Disguise {
-        lookalikes: true,
-        leet: true,
-    };
+    const ALL: Disguise = Disguise { lookalikes: true, leet: true };
 
     fn read(text: &str) -> String {
         ALL.letters(text, false).iter().map(|l| l.letter).collect()
@@ -233,12 +221,7 @@ mod tests {
 
     #[test]
     fn gaps_are_told_apart() {
-        let gaps = |text| {
-            ALL.letters(text, false)
-                .iter()
-                .map(|l| l.gap)
-                .collect::<Vec<_>>()
-        };
+        let gaps = |text| ALL.letters(text, false).iter().map(|l| l.gap).collect::<Vec<_>>();
         assert_eq!(gaps("ab"), [Gap::None, Gap::None]);
         assert_eq!(gaps("a-b"), [Gap::None, Gap::Joiner]);
         assert_eq!(gaps("a----b"), [Gap::None, Gap::Break]);

@@ -9,9 +9,7 @@ use unicode_security::confusable_detection::skeleton;
 /// nothing given, if it looks like none. The judgement is Unicode's (UTS 39), with a few styles
 /// that people write with added.
 pub fn latin(c: char, mut sink: impl FnMut(char)) -> bool {
-    let known = usize::try_from(u32::from(c))
-        .ok()
-        .and_then(|n| KNOWN.get(n));
+    let known = usize::try_from(u32::from(c)).ok().and_then(|n| KNOWN.get(n));
     match (known, c) {
         (Some(Known::Nothing), _) => false,
         (Some(Known::Letter(letter)), _) => {

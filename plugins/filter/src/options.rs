@@ -101,10 +101,7 @@ impl Options {
                     .into(),
             });
         }
-        let disguise = Disguise {
-            lookalikes: self.lookalikes,
-            leet: self.leet,
-        };
+        let disguise = Disguise { lookalikes: self.lookalikes, leet: self.leet };
         let mut words = Vec::new();
         for (key, list, action) in [
             ("deny_words", &self.deny_words, Action::Deny),
@@ -131,12 +128,9 @@ impl Options {
             problems.push(Problem::at("message", message));
         }
         match (words, deny, mask, mask_with) {
-            (Ok(words), Ok(deny), Ok(mask), Ok(mask_with)) if problems.is_empty() => Ok(Rules {
-                words,
-                deny,
-                mask,
-                mask_with,
-            }),
+            (Ok(words), Ok(deny), Ok(mask), Ok(mask_with)) if problems.is_empty() => {
+                Ok(Rules { words, deny, mask, mask_with })
+            }
             (words, deny, mask, mask_with) => {
                 problems.extend(words.err().into_iter().flatten());
                 problems.extend(deny.err().into_iter().flatten());
@@ -150,9 +144,7 @@ impl Options {
 
 fn is_code(code: &str) -> bool {
     (1..=MAX_CODE).contains(&code.len())
-        && code
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 fn read_words(key: &str, list: &[String], disguise: Disguise) -> Result<Vec<Word>, Vec<Problem>> {
@@ -175,9 +167,5 @@ fn read_words(key: &str, list: &[String], disguise: Disguise) -> Result<Vec<Word
             }
         }
     }
-    if problems.is_empty() {
-        Ok(words)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(words) } else { Err(problems) }
 }

@@ -143,14 +143,8 @@ fn brief(error: &regex::Error) -> String {
             format!("too big: needs more than {limit} bytes when compiled; use smaller repetitions")
         }
         regex::Error::Syntax(text) => {
-            let reason = text
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix("error: "));
-            format!(
-                "not a regular expression: {}",
-                reason.unwrap_or("bad syntax")
-            )
+            let reason = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
+            format!("not a regular expression: {}", reason.unwrap_or("bad syntax"))
         }
         _ => "not a regular expression".into(),
     }

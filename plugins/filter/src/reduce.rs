@@ -123,10 +123,7 @@ impl Reduced {
             origin.source.end = source.end;
             return;
         }
-        self.origins.push(Origin {
-            at: self.text.len(),
-            source: source.clone(),
-        });
+        self.origins.push(Origin { at: self.text.len(), source: source.clone() });
         self.text.push(c);
     }
 

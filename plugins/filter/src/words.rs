@@ -64,10 +64,7 @@ impl Word {
         if letters.iter().all(Letter::is_sign) {
             return None;
         }
-        let open = (
-            is_spaceless(letters.first()?.letter),
-            is_spaceless(letters.last()?.letter),
-        );
+        let open = (is_spaceless(letters.first()?.letter), is_spaceless(letters.last()?.letter));
         let mut runs: Vec<Run> = Vec::new();
         for (n, letter) in letters.iter().enumerate() {
             let digit = Some(letter.raw).filter(char::is_ascii_digit);
@@ -78,12 +75,7 @@ impl Word {
                     run.digit = run.digit.filter(|d| Some(*d) == digit);
                     run.space |= space;
                 }
-                _ => runs.push(Run {
-                    letter: letter.letter,
-                    count: 1,
-                    digit,
-                    space,
-                }),
+                _ => runs.push(Run { letter: letter.letter, count: 1, digit, space }),
             }
         }
         Some(Self {
@@ -196,9 +188,7 @@ fn begins(letters: &[Letter], n: usize) -> bool {
 
 /// Whether a word may end before letter `n`.
 fn ends(letters: &[Letter], n: usize) -> bool {
-    letters
-        .get(n)
-        .is_none_or(|l| l.gap != Gap::None || l.is_sign())
+    letters.get(n).is_none_or(|l| l.gap != Gap::None || l.is_sign())
 }
 
 impl<T: Copy> Words<T> {
@@ -227,12 +217,7 @@ impl<T: Copy> Words<T> {
         let automaton = NFA::new(&patterns)?;
         // Starting anywhere is what this automaton was built for.
         let start = automaton.start_state(Anchored::No).unwrap_or_default();
-        Ok(Self {
-            disguise,
-            automaton,
-            start,
-            words: grouped,
-        })
+        Ok(Self { disguise, automaton, start, words: grouped })
     }
 
     /// Tells `found` of each word in `text`, with the bytes of the original that spell it, until
@@ -287,9 +272,7 @@ impl<T: Copy> Words<T> {
         letter
             .encode_utf8(&mut buffer)
             .bytes()
-            .fold(state, |state, byte| {
-                self.automaton.next_state(Anchored::No, state, byte)
-            })
+            .fold(state, |state, byte| self.automaton.next_state(Anchored::No, state, byte))
     }
 
     /// Goes through one reading of a text; `false` once `found` has enough.
@@ -310,9 +293,8 @@ impl<T: Copy> Words<T> {
             for index in 0..self.automaton.match_len(state) {
                 let pattern = self.automaton.match_pattern(state, index).as_usize();
                 for (word, meaning) in self.words.get(pattern).into_iter().flatten() {
-                    let Some(candidate) = (n + 1)
-                        .checked_sub(word.runs.len())
-                        .and_then(|first| runs.get(first..=n))
+                    let Some(candidate) =
+                        (n + 1).checked_sub(word.runs.len()).and_then(|first| runs.get(first..=n))
                     else {
                         continue;
                     };

@@ -40,10 +40,7 @@ impl<'a> Fields<'a> {
         let mut line = Self {
             kind: event.kind().as_str(),
             decision: outcome.decision.as_str(),
-            user: cx
-                .user
-                .as_ref()
-                .map(|user| Cow::Borrowed(user.name.as_str())),
+            user: cx.user.as_ref().map(|user| Cow::Borrowed(user.name.as_str())),
             user_id: cx.user.as_ref().map(|user| user.id.to_string()),
             session: cx.session,
             address: options.address.then_some(cx.address),
@@ -87,9 +84,8 @@ impl<'a> Fields<'a> {
                 self.to = peer(message.to());
                 self.id = text(message.client_id());
                 self.size = Some(message.content().len());
-                self.content = options
-                    .content
-                    .then(|| escape(message.content(), options.content_limit));
+                self.content =
+                    options.content.then(|| escape(message.content(), options.content_limit));
             }
             Event::Typing(typing) => {
                 self.to = peer(typing.to());

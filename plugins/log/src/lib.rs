@@ -137,12 +137,7 @@ macro_rules! line {
 #[async_trait]
 impl Plugin for Log {
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
-        if !self
-            .options
-            .only
-            .iter()
-            .any(|sort| sort.holds(&outcome.decision))
-        {
+        if !self.options.only.iter().any(|sort| sort.holds(&outcome.decision)) {
             return;
         }
         match self.options.level {
@@ -173,19 +168,12 @@ impl Definition for Log {
     fn new(_entry: &str, options: Options) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         if options.only.is_empty() {
-            problems.push(Problem::at(
-                "only",
-                "logs nothing: name an outcome, or leave it out",
-            ));
+            problems.push(Problem::at("only", "logs nothing: name an outcome, or leave it out"));
         }
         if !(1..=MAX_CONTENT).contains(&options.content_limit) {
             let message = format!("give a number from 1 to {MAX_CONTENT}");
             problems.push(Problem::at("content_limit", message));
         }
-        if problems.is_empty() {
-            Ok(Self { options })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { options }) } else { Err(problems) }
     }
 }

@@ -45,20 +45,15 @@ fn lines(options: Value, test: impl FnOnce(&Kit<Log>)) -> Vec<Value> {
         .with_writer(move || writer.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, || test(&kit));
-    sink.text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    sink.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The text lines, likewise.
 fn text(options: Value, test: impl FnOnce(&Kit<Log>)) -> String {
     let (sink, kit) = (Sink::default(), Kit::<Log>::new(options).unwrap());
     let writer = sink.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, || test(&kit));
     sink.text()
 }
@@ -89,10 +84,7 @@ fn a_line_says_who_what_and_how_it_ended() {
     ];
     assert_eq!(lines.len(), 4);
     for (line, own) in lines.iter().zip(own) {
-        assert_eq!(
-            (&line["level"], &line["target"]),
-            (&json!("INFO"), &json!("confab::events"))
-        );
+        assert_eq!((&line["level"], &line["target"]), (&json!("INFO"), &json!("confab::events")));
         let mut expected = common.clone();
         for (key, value) in own.as_object().unwrap() {
             expected[key] = value.clone();
@@ -134,10 +126,7 @@ fn the_content_is_logged_only_when_asked() {
     assert!(!text(json!({}), secret).contains("secret"));
     let content = |options| lines(options, secret)[1]["fields"]["content"].clone();
     assert_eq!(content(json!({"content": true})), "a secret that is long");
-    assert_eq!(
-        content(json!({"content": true, "content_limit": 8})),
-        "a secret…"
-    );
+    assert_eq!(content(json!({"content": true, "content_limit": 8})), "a secret…");
     let long = "x".repeat(257);
     let cut = lines(json!({"content": true}), |kit| {
         kit.after(&message(&long), accepted());
@@ -150,10 +139,7 @@ fn no_client_can_forge_a_line() {
     const EVIL: &str = "x\n2026-01-01 INFO confab::events: message accepted user=\"root\"\r\u{1b}[2J\u{7f}\u{9b}1m\u{85}\u{2028}\u{202e}";
     let all = |kit: &Kit<Log>| {
         let evil = || Some(EVIL.into());
-        kit.after(
-            &Event::Message(Message::new(ann(), bob(), EVIL, evil())),
-            accepted(),
-        );
+        kit.after(&Event::Message(Message::new(ann(), bob(), EVIL, evil())), accepted());
         kit.after(&Event::Connect(Connect::new(evil())), accepted());
         let name = "ann".parse().unwrap();
         kit.after(&Event::Register(Register::new(name, evil())), accepted());
@@ -170,33 +156,21 @@ fn no_client_can_forge_a_line() {
 
     let lines = lines(json!({"content": true}), all);
     assert_eq!(lines.len(), 4);
-    for (line, field) in lines
-        .iter()
-        .zip(["content", "user_agent", "display_name", "code"])
-    {
+    for (line, field) in lines.iter().zip(["content", "user_agent", "display_name", "code"]) {
         let value = line["fields"][field].as_str().unwrap();
-        assert!(
-            !value.contains(harmful) && !value.contains('\n'),
-            "{value:?}"
-        );
+        assert!(!value.contains(harmful) && !value.contains('\n'), "{value:?}");
         assert!(value.contains("\\u{1b}"), "{value:?}");
     }
 }
 
 #[test]
 fn only_the_outcomes_asked_for_are_logged() {
-    let lines = lines(
-        json!({"only": ["denied", "failed"], "level": "warn"}),
-        |kit| {
-            for decision in decisions() {
-                kit.after(&message("x"), decision);
-            }
-        },
-    );
-    let decided: Vec<_> = lines
-        .iter()
-        .map(|line| &line["fields"]["decision"])
-        .collect();
+    let lines = lines(json!({"only": ["denied", "failed"], "level": "warn"}), |kit| {
+        for decision in decisions() {
+            kit.after(&message("x"), decision);
+        }
+    });
+    let decided: Vec<_> = lines.iter().map(|line| &line["fields"]["decision"]).collect();
     assert_eq!(decided, ["denied", "failed"]);
 }
 
@@ -218,20 +192,8 @@ fn lines_have_the_level_asked_for() {
 #[test]
 fn retries_and_addresses() {
     let lines = lines(json!({"address": false}), |kit| {
-        kit.after(
-            &message("x"),
-            Decision::Accepted {
-                seq: Some(1),
-                duplicate: true,
-            },
-        );
-        kit.after(
-            &message("x"),
-            Decision::Accepted {
-                seq: Some(2),
-                duplicate: false,
-            },
-        );
+        kit.after(&message("x"), Decision::Accepted { seq: Some(1), duplicate: true });
+        kit.after(&message("x"), Decision::Accepted { seq: Some(2), duplicate: false });
     });
     assert_eq!(lines[0]["fields"]["duplicate"], true);
     assert_eq!(lines[1]["fields"]["duplicate"], Value::Null);
@@ -242,17 +204,10 @@ fn retries_and_addresses() {
 fn bad_options_are_told_at_once() {
     let told = |options| {
         let problems = Kit::<Log>::new(options).err().unwrap_or_default();
-        problems
-            .iter()
-            .map(Problem::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
+        problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
     };
     let both = told(json!({"only": [], "content_limit": 0}));
-    assert!(
-        both.contains("only: logs nothing") && both.contains("content_limit: give"),
-        "{both}"
-    );
+    assert!(both.contains("only: logs nothing") && both.contains("content_limit: give"), "{both}");
     assert!(told(json!({"content_limit": 65_537})).contains("65536"));
     assert!(told(json!({"level": "loud"})).contains("unknown variant `loud`"));
     assert!(told(json!({"contents": true})).contains("unknown field `contents`"));

@@ -71,12 +71,7 @@ impl Handles {
                  and code."
             );
         }
-        Self {
-            events,
-            durations,
-            content,
-            refusals: RwLock::new(Vec::new()),
-        }
+        Self { events, durations, content, refusals: RwLock::new(Vec::new()) }
     }
 
     /// Counts and times an event of `kind`.
@@ -113,10 +108,7 @@ impl Handles {
         if known(&self.refusals.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
-        let mut refusals = self
-            .refusals
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = self.refusals.write().unwrap_or_else(PoisonError::into_inner);
         if known(&refusals) {
             return;
         }
@@ -126,12 +118,7 @@ impl Handles {
         }
         let counter = register_refusal(kind, by, code);
         counter.increment(1);
-        refusals.push(Refusal {
-            kind,
-            by: by.into(),
-            code: code.into(),
-            counter,
-        });
+        refusals.push(Refusal { kind, by: by.into(), code: code.into(), counter });
     }
 }
 

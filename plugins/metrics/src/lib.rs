@@ -30,11 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            durations: true,
-            content_size: true,
-            refusals: true,
-        }
+        Self { durations: true, content_size: true, refusals: true }
     }
 }
 
@@ -49,8 +45,7 @@ pub struct Metrics {
 
 impl Metrics {
     fn handles(&self) -> &Handles {
-        self.handles
-            .get_or_init(|| Handles::register(&self.options))
+        self.handles.get_or_init(|| Handles::register(&self.options))
     }
 }
 
@@ -65,12 +60,8 @@ impl Plugin for Metrics {
         let handles = self.handles();
         let kind = event.kind();
         handles.count(kind, outcome);
-        if let (
-            Event::Message(message),
-            Decision::Accepted {
-                duplicate: false, ..
-            },
-        ) = (event, &outcome.decision)
+        if let (Event::Message(message), Decision::Accepted { duplicate: false, .. }) =
+            (event, &outcome.decision)
         {
             handles.content(message.content().len());
         }
@@ -93,9 +84,6 @@ impl Definition for Metrics {
     type Options = Options;
 
     fn new(_entry: &str, options: Options) -> Result<Self, Vec<Problem>> {
-        Ok(Self {
-            options,
-            handles: OnceLock::new(),
-        })
+        Ok(Self { options, handles: OnceLock::new() })
     }
 }

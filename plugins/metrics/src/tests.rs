@@ -30,15 +30,10 @@ fn measured(options: Value, test: impl FnOnce(&Kit<Metrics>)) -> BTreeMap<String
 fn read(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
     let mut all = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
-        assert!(
-            unit.is_some() && description.is_some(),
-            "{key:?} is described"
-        );
+        assert!(unit.is_some() && description.is_some(), "{key:?} is described");
         let (_, key) = key.into_parts();
-        let labels: Vec<String> = key
-            .labels()
-            .map(|label| format!("{}={}", label.key(), label.value()))
-            .collect();
+        let labels: Vec<String> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         let silent = match &value {
             DebugValue::Histogram(samples) => samples.is_empty(),
             value => *value == DebugValue::Counter(0),
@@ -66,11 +61,7 @@ fn each_event_is_counted_by_kind_and_outcome() {
             let times = place + times + 1;
             let labels = format!("{{kind={kind},outcome={outcome}}}");
             let count = DebugValue::Counter(times as u64);
-            assert_eq!(
-                all[&format!("confab_events_total{labels}")],
-                count,
-                "{labels}"
-            );
+            assert_eq!(all[&format!("confab_events_total{labels}")], count, "{labels}");
             let seconds = vec![0.001.into(); times];
             assert_eq!(
                 all[&format!("confab_event_duration_seconds{labels}")],
@@ -78,17 +69,11 @@ fn each_event_is_counted_by_kind_and_outcome() {
                 "{labels}"
             );
         }
-        for (labels, count) in [
-            ("guard,code=refused", 2),
-            ("guard,code=dropped", 3),
-            (",code=unavailable", 4),
-        ] {
+        for (labels, count) in
+            [("guard,code=refused", 2), ("guard,code=dropped", 3), (",code=unavailable", 4)]
+        {
             let name = format!("confab_events_refused_total{{kind={kind},by={labels}}}");
-            assert_eq!(
-                all[&name],
-                DebugValue::Counter(count + place as u64),
-                "{name}"
-            );
+            assert_eq!(all[&name], DebugValue::Counter(count + place as u64), "{name}");
         }
     }
     assert_eq!(all.len(), 7 * (4 + 4 + 3) + 1);
@@ -97,10 +82,7 @@ fn each_event_is_counted_by_kind_and_outcome() {
 #[test]
 fn only_new_messages_are_measured() {
     let all = measured(json!({}), |kit| {
-        let accepted = |duplicate| Decision::Accepted {
-            seq: Some(1),
-            duplicate,
-        };
+        let accepted = |duplicate| Decision::Accepted { seq: Some(1), duplicate };
         kit.after(&message("hello"), accepted(false));
         kit.after(&message("hello"), accepted(true));
         kit.after(&message("né"), accepted(false));
@@ -121,10 +103,7 @@ fn options_switch_metrics_off() {
         }
     });
     assert_eq!(all.len(), 4);
-    assert!(
-        all.keys()
-            .all(|name| name.starts_with("confab_events_total{"))
-    );
+    assert!(all.keys().all(|name| name.starts_with("confab_events_total{")));
 }
 
 #[test]
@@ -152,21 +131,15 @@ fn an_event_before_the_start_is_not_lost() {
         kit.after(&message("x"), decisions()[3].clone());
     });
     let all = read(&recorder.snapshotter());
-    assert_eq!(
-        all["confab_events_total{kind=message,outcome=failed}"],
-        DebugValue::Counter(1)
-    );
+    assert_eq!(all["confab_events_total{kind=message,outcome=failed}"], DebugValue::Counter(1));
 }
 
 #[test]
 fn the_manual_is_complete() {
     assert_eq!(manual_faults::<Metrics>(), Vec::<String>::new());
-    for metric in [
-        "events_total",
-        "events_refused_total",
-        "event_duration_seconds",
-        "message_content_bytes",
-    ] {
+    for metric in
+        ["events_total", "events_refused_total", "event_duration_seconds", "message_content_bytes"]
+    {
         assert!(
             <Metrics as confab_plugin::Definition>::MANUAL.contains(&format!("`confab_{metric}`"))
         );

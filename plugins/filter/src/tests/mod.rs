@@ -44,10 +44,7 @@ fn masked(kit: &Kit<Filter>, text: &str) -> String {
 fn now<F: Future>(future: F) -> F::Output {
     use std::task::{Context, Poll, Waker};
     let mut future = std::pin::pin!(future);
-    match future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the filter waited"),
     }
@@ -98,10 +95,6 @@ fn other_events_pass() {
     for event in confab_plugin::testkit::events() {
         let kind = event.kind();
         let pass = now(kit.before(event)).unwrap().verdict == Verdict::Pass;
-        assert_eq!(
-            pass,
-            !matches!(kind.as_str(), "register" | "message"),
-            "{kind}"
-        );
+        assert_eq!(pass, !matches!(kind.as_str(), "register" | "message"), "{kind}");
     }
 }

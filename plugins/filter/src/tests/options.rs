@@ -10,12 +10,7 @@ use super::denied;
 use crate::Filter;
 
 fn problems(options: Value) -> Vec<String> {
-    Kit::<Filter>::new(options)
-        .err()
-        .unwrap_or_default()
-        .iter()
-        .map(Problem::to_string)
-        .collect()
+    Kit::<Filter>::new(options).err().unwrap_or_default().iter().map(Problem::to_string).collect()
 }
 
 #[test]
@@ -65,10 +60,8 @@ fn ten_thousand_words_fit() {
     let mut words: Vec<String> = (0..9_999u32)
         .map(|n| {
             let letters = [n / 676 % 26, n / 26 % 26, n % 26];
-            let word: String = letters
-                .iter()
-                .filter_map(|l| char::from_digit(l + 10, 36))
-                .collect();
+            let word: String =
+                letters.iter().filter_map(|l| char::from_digit(l + 10, 36)).collect();
             format!("word{word}")
         })
         .collect();
