@@ -129,7 +129,7 @@ export class ListView {
     this.#shown += STEP;
     const { store, listing } = this.#client;
     if (store.conversations.size < this.#shown) await listing.more();
-    else store.changed();
+    store.changed();
   }
 }
 

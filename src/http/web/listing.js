@@ -84,7 +84,6 @@ export class Listing {
     } catch (error) {
       this.#hooks.failed(error);
     }
-    this.#store.changed();
   }
 
   /** A message came from somebody not listed yet: the list will tell the name and the counts. */

@@ -21,7 +21,7 @@ export class RoomView {
   constructor(client, signal) {
     this.#client = client;
     $('log').addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
-    $('jump').addEventListener('click', () => this.#toBottom(true), { signal });
+    $('jump').addEventListener('click', () => this.#toBottom(), { signal });
     addEventListener('focus', () => this.#look(), { signal });
     document.addEventListener('visibilitychange', () => this.#look(), { signal });
     // The keyboard of a phone, a growing draft: what was at the bottom stays there.
@@ -51,7 +51,8 @@ export class RoomView {
     if (!this.#arrived) this.#arrive(conversation);
     else if (this.#atBottom) this.#toBottom();
     else if (firstKept?.element.isConnected) {
-      log.scrollTop += firstKept.element.getBoundingClientRect().top - firstKept.top;
+      const moved = firstKept.element.getBoundingClientRect().top - firstKept.top;
+      if (moved) log.scrollTop += moved;
     }
     this.#count(conversation);
     this.#look();
@@ -196,10 +197,9 @@ export class RoomView {
     if (!document.hidden && document.hasFocus()) this.#client.look(conversation);
   }
 
-  #toBottom(smooth = false) {
+  #toBottom() {
     const log = $('log');
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    log.scrollTo({ top: log.scrollHeight, behavior: smooth && !calm ? 'smooth' : 'instant' });
+    log.scrollTop = log.scrollHeight;
   }
 }
 
