@@ -1,9 +1,9 @@
 //! The configuration: typed tables, the layers they come from, and errors that say where.
 
+mod entry;
 pub mod secret;
 pub mod sections;
 
+pub use entry::{Mode, OnError, PluginEntry};
 pub use secret::Secret;
-pub use sections::{
-    Algorithm, Auth, Config, Limits, Log, LogFormat, Mode, OnError, PluginEntry, Server, Store,
-};
+pub use sections::{Algorithm, Auth, Config, Limits, Log, LogFormat, Server, Store};
