@@ -3,3 +3,7 @@
 
 pub mod config;
 pub mod store;
+
+pub mod registry;
+
+pub mod cli;

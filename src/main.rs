@@ -1,3 +1,7 @@
 //! confab: from arguments to a command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    confab::cli::run(&confab::registry::manifests())
+}
