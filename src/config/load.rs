@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 use super::{
     bounds, chain,
-    document::{Finding, Path},
+    document::{Finding, Path, Target},
     environment::Environment,
-    error::{ConfigError, ConfigErrors, Place, Warning},
+    error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
     files::Files,
     layers::{Giver, Layer, Merged, Origin, Origins},
     rules::Rules,
@@ -89,14 +89,13 @@ pub fn load(
     let Gathered {
         mut layers,
         files,
-        unreadable,
+        unreadable: mut errors,
         unknown,
         mut warnings,
     } = gather(environment, flags);
     // What an unreadable file would have said is not known, so no rule between keys can be held
     // against the rest.
-    let complete = unreadable.is_empty();
-    let mut errors = unreadable;
+    let complete = errors.is_empty();
 
     let mut wrong: Vec<Path> = Vec::new();
     for (layer, known) in &mut layers {
@@ -130,6 +129,9 @@ pub fn load(
         }
         Ok(None) => {}
         Err(error) => errors.push(error),
+    }
+    if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
+        errors.extend(key_files(&layers, &config));
     }
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
@@ -261,7 +263,7 @@ fn secret(
         }) if everybody_reads(document.path()).unwrap_or(false) => {
             let message = "the secret key stands in a file that everybody on this machine can read";
             let path: [Segment; 2] = ["auth".into(), "secret_key".into()];
-            let place = document.place(&path, super::document::Target::Key);
+            let place = document.place(&path, Target::Key);
             let help = "chmod o-r, or give it in a file of its own with auth.secret_key_file";
             Some(Warning(ConfigError::new(message, place).help(help)))
         }
@@ -269,6 +271,24 @@ fn secret(
     };
     config.auth.secret_key = Some(found.secret);
     Ok(Some((found.origin, open)))
+}
+
+/// The key files that can't be read, or hold something else.
+fn key_files(layers: &[Layer], config: &Config) -> Vec<ConfigError> {
+    let files = [
+        ("private_key_file", &config.auth.private_key_file),
+        ("public_key_file", &config.auth.public_key_file),
+    ];
+    let wrong = files.into_iter().filter_map(|(key, file)| {
+        let file = file.as_deref()?;
+        let error = secret_key::read_pem(file).err()?;
+        let giver = layers
+            .iter()
+            .rfind(|layer| layer.get("auth", key).is_some())?;
+        let place = giver.place(&["auth".into(), key.into()], Target::Value);
+        Some(unreadable("the key file", file, &error, place))
+    });
+    wrong.collect()
 }
 
 fn everybody_reads(file: &FilePath) -> io::Result<bool> {

@@ -357,9 +357,13 @@ pub(super) fn place(path: &[Segment]) -> String {
     }
 }
 
-/// Text in quotes, cut when long.
+/// Text in quotes, cut when long. Several lines are not shown: a quote that is not closed may
+/// have made them one, with a secret in it.
 pub(super) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
+    if text.contains('\n') {
+        return "several lines of text".to_owned();
+    }
     if text.chars().count() <= MOST {
         return format!("{text:?}");
     }

@@ -201,6 +201,15 @@ fn read_key(file: &Path) -> io::Result<Secret> {
     Ok(Secret::from(key.to_owned()))
 }
 
+/// Whether a file can be read and looks like PEM; what key it holds is seen when it is used.
+pub(super) fn read_pem(file: &Path) -> io::Result<()> {
+    let bytes = read_bounded(file, MAX_FILE)?;
+    if bytes.windows(11).any(|part| part == b"-----BEGIN ") {
+        return Ok(());
+    }
+    Err(io::Error::other("it is not a PEM file"))
+}
+
 /// Refuses keys that can be guessed.
 pub(super) fn check(found: &Found) -> Result<(), ConfigError> {
     let key = found.secret.expose();

@@ -2,6 +2,7 @@
 //!
 //! A doc comment here is the key's help: it appears in the JSON Schema and, word for word, in
 //! `config/confab.toml`.
+#![allow(rustdoc::bare_urls, reason = "the help of a key is plain text")]
 
 use std::{net::SocketAddr, path::PathBuf};
 

@@ -268,7 +268,9 @@ fn rules_between_keys() {
         "server = { listen = \"127.0.0.1:80\", admin_listen = \"127.0.0.2:80\" }",
         "auth = { algorithm = \"RS256\", private_key_file = \"a\", public_key_file = \"b\" }",
     ] {
-        Setup::file(good).load().unwrap();
+        let mut setup = Setup::file(good);
+        setup.flags.no_secrets = true;
+        setup.load().unwrap();
     }
     // What frame should have been is not known, so content is not held against it.
     let said = Setup::file("limits = { frame = \"x\", content = \"1MiB\" }").messages();

@@ -71,3 +71,27 @@ fn secret_keys_that_cannot_be_had() {
     );
     assert!(missing.contains("confab.toml:1:24"), "{missing}");
 }
+
+#[test]
+fn key_files_are_read_where_they_are_needed() {
+    let with = |private: &str| {
+        let setup = Setup::empty()
+            .and("private.pem", private)
+            .and("public.pem", "-----BEGIN PUBLIC KEY-----\n");
+        let path = |name| setup.path(name).display().to_string();
+        let (private, public) = (path("private.pem"), path("public.pem"));
+        setup
+            .variable("ALGORITHM", "EdDSA")
+            .variable("CONFAB_AUTH__PRIVATE_KEY_FILE", &private)
+            .variable("CONFAB_AUTH__PUBLIC_KEY_FILE", &public)
+    };
+    with("-----BEGIN PRIVATE KEY-----\n").load().unwrap();
+    let errors = with("hunter2").errors();
+    assert!(errors.contains("it is not a PEM file"), "{errors}");
+    assert!(errors.contains(" --> variable CONFAB_AUTH__PRIVATE_KEY_FILE\n"));
+    assert!(!errors.contains("hunter2"));
+    let missing = Setup::file(
+        "auth = { algorithm = 'RS256', private_key_file = '/no/a', public_key_file = '/no/b' }",
+    );
+    assert_eq!(missing.messages().len(), 2);
+}
