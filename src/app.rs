@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use confab_plugin::Manifest;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,12 +16,12 @@ use crate::{
     auth::{Accounts, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus},
     chain::Chain,
-    config::Config,
+    config::{Config, Loaded},
     directory::Directory,
     dispatch::Dispatch,
     http::{self, Serving, State},
     hub::Hub,
-    registry, shutdown,
+    shutdown,
     store::{Store, sqlite::SqliteStore},
     telemetry,
 };
@@ -51,15 +52,19 @@ impl AppError {
 /// # Errors
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
-pub fn run(config: Config) -> Result<(), AppError> {
+pub fn run(loaded: Loaded, manifests: &[Manifest]) -> Result<(), AppError> {
+    let config = loaded.config;
     let _log = telemetry::start_log(&config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!(place = ?warning.place(), "{}", warning.message());
+    }
     let metrics = telemetry::start_metrics().map_err(AppError::new)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
     }
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
-    runtime.block_on(async { Daemon::start(config, metrics).await?.run().await })
+    runtime.block_on(async { Daemon::start(config, manifests, metrics).await?.run().await })
 }
 
 /// The parts of a running daemon, in the order in which they are stopped.
@@ -76,7 +81,11 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, AppError> {
+    async fn start(
+        config: Config,
+        manifests: &[Manifest],
+        metrics: PrometheusHandle,
+    ) -> Result<Self, AppError> {
         let config = Arc::new(config);
         // Ports first: it is the likeliest trouble, and cheap to find.
         let public = bind("server.listen", config.server.listen)?;
@@ -95,7 +104,7 @@ impl Daemon {
         })
         .await?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let chain = Chain::build(&config.plugins, &registry::manifests())
+        let chain = Chain::build(&config.plugins, manifests)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
         chain.start().await.map_err(AppError)?;

@@ -1,9 +1,38 @@
 //! The configuration: typed tables, the layers they come from, and errors that say where.
+//!
+//! [`load`] is the way in: it gathers the layers, checks each by itself (`schema`, `bounds`,
+//! `chain`), merges them, checks the rules between keys (`rules`), and finds the secret key.
 
+mod bounds;
+mod chain;
+mod document;
+pub mod effective;
+mod entry;
+mod environment;
+mod error;
+mod files;
+mod layers;
+mod load;
+mod log_level;
+mod rules;
+mod schema;
 pub mod secret;
+mod secret_key;
 pub mod sections;
+mod sensitive;
+mod source;
+mod suggest;
+pub mod template;
+mod variables;
+mod web_origin;
 
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Mode, OnError, PluginEntry};
+pub use environment::{DEFAULT_FILE, Environment};
+pub use error::{ConfigError, ConfigErrors, Warning};
+pub use layers::{Origin, Origins};
+pub use load::{Flags, Loaded, load};
 pub use secret::Secret;
-pub use sections::{
-    Algorithm, Auth, Config, Limits, Log, LogFormat, Mode, OnError, PluginEntry, Server, Store,
-};
+pub use sections::{Algorithm, Auth, Config, Limits, Log, LogFormat, Server, Store};

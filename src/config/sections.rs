@@ -2,17 +2,18 @@
 //!
 //! A doc comment here is the key's help: it appears in the JSON Schema and, word for word, in
 //! `config/confab.toml`.
+#![allow(rustdoc::bare_urls, reason = "the help of a key is plain text")]
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use confab_plugin::{ByteSize, Duration, EventKind};
+use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secret::Secret;
+use super::{entry::PluginEntry, secret::Secret};
 
 /// The whole configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Addresses, the web chat, and how the daemon stops.
@@ -29,13 +30,29 @@ pub struct Config {
     pub plugins: Vec<PluginEntry>,
 }
 
+impl Default for Config {
+    /// Without any configuration, events are counted and logged.
+    fn default() -> Self {
+        Self {
+            server: Server::default(),
+            auth: Auth::default(),
+            limits: Limits::default(),
+            store: Store::default(),
+            log: Log::default(),
+            plugins: vec![PluginEntry::of("metrics"), PluginEntry::of("log")],
+        }
+    }
+}
+
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Where apps and browsers connect.
+    #[schemars(extend("format" = "confab-address"))]
     pub listen: SocketAddr,
     /// Where Prometheus and health checks connect: /metrics, /healthz, /readyz. Keep it private.
+    #[schemars(extend("format" = "confab-address"))]
     pub admin_listen: SocketAddr,
     /// Serve the web chat at /.
     pub web: bool,
@@ -46,7 +63,8 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Threads that serve clients; 0 means one for each core. At most 1024.
     pub worker_threads: usize,
-    /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits.
+    /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits. At
+    /// most 1h.
     pub drain_grace: Duration,
 }
 
@@ -71,15 +89,19 @@ pub struct Auth {
     /// The key that signs tokens with HS256, HS384 or HS512: at least 32 bytes. Better given by
     /// the variable SECRET_KEY or by secret_key_file. Without one, the embedded store makes one
     /// and keeps it beside its data.
+    #[schemars(example = "the output of: openssl rand -base64 48")]
     pub secret_key: Option<Secret>,
     /// A file that holds the secret key.
+    #[schemars(example = "/etc/confab/secret_key")]
     pub secret_key_file: Option<PathBuf>,
     /// How tokens are signed: HS256, HS384, HS512 with the secret key; RS256, ES256 or EdDSA
     /// with private_key_file. Tokens signed in any other way are refused.
     pub algorithm: Algorithm,
     /// For RS256, ES256 and EdDSA: the private key, a PEM file (PKCS#8).
+    #[schemars(example = "/etc/confab/private.pem")]
     pub private_key_file: Option<PathBuf>,
     /// For RS256, ES256 and EdDSA: the public key that belongs to it, a PEM file (SPKI).
+    #[schemars(example = "/etc/confab/public.pem")]
     pub public_key_file: Option<PathBuf>,
     /// The "iss" of tokens: who made them.
     pub issuer: String,
@@ -174,7 +196,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// What may wait to be written to one slow session: frames. From 16 to 1000000.
     pub outbox_frames: usize,
-    /// What may wait to be written to one slow session: bytes. From 16KiB to 1GiB.
+    /// What may wait to be written to one slow session: bytes. From 16KiB to 1GiB, and no less
+    /// than frame and sync.
     pub outbox: ByteSize,
     /// How long writing to a session may make no progress. From 1s to 10m.
     pub write_timeout: Duration,
@@ -236,8 +259,8 @@ impl Default for Limits {
             auth_burst: 60,
             store_queue: 10_000,
             page: 100,
-            sync_messages: 500,
-            sync: ByteSize::kib(256),
+            sync_messages: 256,
+            sync: ByteSize::kib(64),
             unread: 1000,
             account_cache: 10_000,
         }
@@ -297,65 +320,4 @@ pub enum LogFormat {
     Text,
     /// A JSON object for machines.
     Json,
-}
-
-/// One entry of `[[plugins]]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PluginEntry {
-    /// The compiled-in plugin.
-    #[serde(rename = "use")]
-    pub plugin: String,
-    /// The entry's label in metrics, logs and refusals: 1 to 64 of a-z 0-9 . _ -, unique in the
-    /// chain. The plugin's name unless given.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The kinds of events it handles. The plugin's own choice unless given.
-    #[serde(default)]
-    pub on: Option<Vec<EventKind>>,
-    /// enforce, or shadow: it decides, is counted, and changes nothing.
-    #[serde(default)]
-    pub mode: Mode,
-    /// What a panic, an error or a timeout of this entry means for the event: deny or pass.
-    #[serde(default)]
-    pub on_error: OnError,
-    /// How long it may take over one event. From 1ms to 1m.
-    #[serde(default = "PluginEntry::default_timeout")]
-    pub timeout: Duration,
-    /// The plugin's own options: see its manual page.
-    #[serde(default)]
-    pub options: serde_json::Map<String, serde_json::Value>,
-}
-
-impl PluginEntry {
-    fn default_timeout() -> Duration {
-        Duration::from_millis(50)
-    }
-
-    /// The entry's label: its name, or the plugin's.
-    pub fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.plugin)
-    }
-}
-
-/// Whether an entry's decisions take effect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// They do.
-    #[default]
-    Enforce,
-    /// They are counted, and change nothing.
-    Shadow,
-}
-
-/// What a failing hook means for the event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// The event is refused with the code `plugin_failed`.
-    #[default]
-    Deny,
-    /// The event goes on as if the hook were not there.
-    Pass,
 }

@@ -1,0 +1,163 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod config;
+mod output;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use confab_plugin::Manifest;
+
+use crate::config::{Environment, Flags, Loaded, load};
+
+/// The exit status of a command that failed.
+pub const FAILURE: u8 = 1;
+
+/// The exit status of a command that found the configuration wrong: `EX_CONFIG` of sysexits(3).
+pub const BAD_CONFIG: u8 = 78;
+
+const ABOUT: &str = "A self-hosted chat daemon that hosts plugins.
+
+Without a command it serves. Without any configuration it listens on 127.0.0.1:8080, keeps its \
+data in ./confab-data, and needs nothing else.";
+
+const AFTER: &str = "\
+Configuration, later layers win:
+  1. the defaults
+  2. the file that --config names, else the variable CONFAB_CONFIG, else
+     /etc/confab/confab.toml if it exists
+  3. the files conf.d/*.toml beside it, by name
+  4. the variables SECRET_KEY (auth.secret_key), SECRET_KEY_FILE (auth.secret_key_file),
+     ALGORITHM (auth.algorithm) and RUST_LOG (log.level)
+  5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN=0.0.0.0:8080; lists are
+     written a,b or [\"a\", \"b\"]
+  6. the options above
+The [[plugins]] of the files follow each other in one chain. The secret key may also be the
+systemd credential secret_key. NO_COLOR turns colours off.
+
+Exit status:
+  0   done
+  1   failed: the message says why
+  2   wrong arguments
+  78  the configuration is wrong: each error says where";
+
+/// The arguments.
+#[derive(Debug, Parser)]
+#[command(name = "confab", version, about = "A self-hosted chat daemon that hosts plugins")]
+#[command(long_about = ABOUT, after_help = AFTER, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon; what is done without a command
+    Serve,
+    /// Check the configuration and tell all that is wrong with it
+    Check {
+        /// Leave the files that hold secrets alone: for a check without access to them
+        #[arg(long)]
+        no_secrets: bool,
+    },
+    /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
+    Config,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Where apps and browsers connect (server.listen)
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    listen: Option<String>,
+    /// Where Prometheus and health checks connect (server.admin_listen)
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    admin_listen: Option<String>,
+    /// The folder of the embedded store (store.path)
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data: Option<String>,
+    /// What to log (log.level)
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+}
+
+/// Runs the command that the process's arguments ask for.
+///
+/// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
+pub fn run(manifests: &[Manifest]) -> ExitCode {
+    let Cli { options, command } = Cli::parse();
+    let mut flags = Flags {
+        config: options.config,
+        listen: options.listen,
+        admin_listen: options.admin_listen,
+        data: options.data,
+        log_level: options.log_level,
+        no_secrets: false,
+    };
+    let environment = Environment::of_process();
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            with_config(&environment, &flags, manifests, |loaded| serve::run(loaded, manifests))
+        }
+        Command::Check { no_secrets } => {
+            flags.no_secrets = no_secrets;
+            with_config(&environment, &flags, manifests, |loaded| check::run(&loaded))
+        }
+        Command::Config => {
+            with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
+        }
+    }
+}
+
+/// Runs `then` on the configuration, or tells what is wrong with it.
+fn with_config(
+    environment: &Environment,
+    flags: &Flags,
+    manifests: &[Manifest],
+    then: impl FnOnce(Loaded) -> ExitCode,
+) -> ExitCode {
+    match load(environment, flags, manifests) {
+        Ok(loaded) => then(loaded),
+        Err(errors) => {
+            output::to_stderr(&errors.render(output::coloured()));
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_make_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_what_is_done_without_a_command() {
+        let cli = Cli::try_parse_from(["confab", "--listen", "[::]:80"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.options.listen.as_deref(), Some("[::]:80"));
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for arguments in
+            [["confab", "--config", "a", "check"], ["confab", "check", "--config", "a"]]
+        {
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            assert!(matches!(cli.command, Some(Command::Check { no_secrets: false })));
+            assert_eq!(cli.options.config, Some("a".into()));
+        }
+    }
+}

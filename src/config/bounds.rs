@@ -1,0 +1,200 @@
+//! The bounds of single keys: those that the help of each key states.
+
+use confab_plugin::{ByteSize, Duration, Segment};
+use serde_json::{Map, Value};
+
+use super::{document::Finding, log_level, schema::quoted, web_origin};
+
+/// Section, key, least, most. A key whose other bound is another key has it in `rules`.
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
+    ("server", "worker_threads", "0", "1024"),
+    ("server", "drain_grace", "0s", "1h"),
+    ("auth", "token_lifetime", "1m", "365days"),
+    ("auth", "max_token_lifetime", "1m", "365days"),
+    ("auth", "leeway", "0s", "5m"),
+    ("auth", "min_password_length", "1", "64"),
+    ("auth", "argon2_memory", "8MiB", "1GiB"),
+    ("auth", "argon2_iterations", "1", "100"),
+    ("auth", "argon2_parallelism", "1", "16"),
+    ("auth", "hash_concurrency", "0", "1024"),
+    ("auth", "hash_queue", "0", "100000"),
+    ("limits", "connections", "1", "10000000"),
+    ("limits", "sessions_per_user", "1", "10000"),
+    ("limits", "request_timeout", "1s", "5m"),
+    ("limits", "keep_alive", "1s", "1h"),
+    ("limits", "body", "1KiB", "16MiB"),
+    ("limits", "frame", "1KiB", "16MiB"),
+    ("limits", "content", "1B", "16MiB"),
+    ("limits", "in_flight", "1", "65536"),
+    ("limits", "outbox_frames", "16", "1000000"),
+    ("limits", "outbox", "16KiB", "1GiB"),
+    ("limits", "write_timeout", "1s", "10m"),
+    ("limits", "ping_interval", "1s", "10m"),
+    ("limits", "idle_timeout", "1s", "1h"),
+    ("limits", "frame_rate", "0", "1000000"),
+    ("limits", "frame_burst", "1", "1000000"),
+    ("limits", "refused_frames", "1", "1000000"),
+    ("limits", "auth_rate", "0", "1000000"),
+    ("limits", "auth_burst", "1", "1000000"),
+    ("limits", "store_queue", "1", "10000000"),
+    ("limits", "page", "1", "1000"),
+    ("limits", "sync_messages", "1", "10000"),
+    ("limits", "sync", "1KiB", "16MiB"),
+    ("limits", "unread", "1", "1000000"),
+    ("limits", "account_cache", "16", "10000000"),
+    ("store", "readers", "1", "64"),
+    ("store", "batch", "1", "100000"),
+    ("store", "timeout", "100ms", "5m"),
+    ("log", "queue", "128", "1000000"),
+    ("plugins", "timeout", "1ms", "1m"),
+];
+
+/// Checks the values of one layer, whose types are known to be right.
+pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let get = |section: &str, key: &str| tree.get(section).and_then(|table| table.get(key));
+    for (section, key, least, most) in BOUNDS {
+        if let Some(value) = get(section, key)
+            && let Some(message) = outside(value, least, most)
+        {
+            findings.push(Finding::at(&[section.into(), key.into()], message));
+        }
+    }
+    let paths = [
+        ("store", "path"),
+        ("auth", "secret_key_file"),
+        ("auth", "private_key_file"),
+        ("auth", "public_key_file"),
+    ];
+    for (section, key) in paths {
+        if get(section, key).and_then(Value::as_str) == Some("") {
+            findings.push(Finding::at(&[section.into(), key.into()], "the path is empty"));
+        }
+    }
+    if let Some(level) = get("log", "level").and_then(Value::as_str)
+        && let Err(message) = log_level::check(level)
+    {
+        findings.push(Finding::at(&["log".into(), "level".into()], message));
+    }
+    let origins = get("server", "allowed_origins").and_then(Value::as_array);
+    for (index, origin) in origins.into_iter().flatten().enumerate() {
+        if let Some(Err(wrong)) = origin.as_str().map(web_origin::check) {
+            let path: [Segment; 3] = ["server".into(), "allowed_origins".into(), index.into()];
+            let message = format!("{} {wrong}", quoted(origin.as_str().unwrap_or_default()));
+            findings.push(Finding::at(&path, message));
+        }
+    }
+    findings
+}
+
+/// What to say of a value that is outside its bounds.
+pub(super) fn outside(value: &Value, least: &str, most: &str) -> Option<String> {
+    let measure = measure(value)?;
+    let within = amount(least).is_none_or(|least| least <= measure)
+        && amount(most).is_none_or(|most| measure <= most);
+    if within {
+        return None;
+    }
+    let found = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Some(format!("must be from {least} to {most}, and is {found}"))
+}
+
+fn measure(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(number) => number.as_i64().map(i128::from),
+        Value::String(text) => amount(text),
+        _ => None,
+    }
+}
+
+/// A count, a number of bytes, or a number of nanoseconds.
+fn amount(text: &str) -> Option<i128> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number.into());
+    }
+    if let Ok(size) = text.parse::<ByteSize>() {
+        return Some(size.0.into());
+    }
+    let duration = text.parse::<Duration>().ok()?;
+    i128::try_from(duration.0.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{CONFIG, resolve};
+
+    /// `From 1s to 5m.`, `At most 5m.`: the bounds as the help of a key states them.
+    fn stated(help: &str) -> (Option<String>, Option<String>) {
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let literal = |word: &&str| {
+            let word = word.trim_end_matches(['.', ',', ';']);
+            let number = word.starts_with(|c: char| c.is_ascii_digit());
+            number.then(|| word.to_owned())
+        };
+        let mut bounds = (None, None);
+        for n in 0..words.len() {
+            match words[n..] {
+                ["From", least, "to", most, ..] => bounds = (literal(&least), literal(&most)),
+                ["At" | "at", "most", most, ..] => bounds.1 = literal(&most),
+                _ => {}
+            }
+        }
+        bounds
+    }
+
+    #[test]
+    fn every_measure_has_the_bounds_that_its_help_states() {
+        let mut held = 0;
+        for (section, schema) in CONFIG["properties"].as_object().unwrap() {
+            let schema = schema.get("items").unwrap_or(schema);
+            let keys = &resolve(&CONFIG, schema)["properties"];
+            for (key, schema) in keys.as_object().unwrap() {
+                let help = schema["description"].as_str().unwrap();
+                let kind = resolve(&CONFIG, schema);
+                let measured = kind["type"] == "integer"
+                    || kind["format"] == "confab-duration"
+                    || kind["format"] == "confab-bytes";
+                let bound = BOUNDS.iter().find(|b| b.0 == section && b.1 == key);
+                assert_eq!(bound.is_some(), measured, "{section}.{key}");
+                let Some((_, _, least, most)) = bound else {
+                    continue;
+                };
+                held += 1;
+                let (stated_least, stated_most) = stated(help);
+                if let Some(stated) = stated_least {
+                    assert_eq!(&stated, least, "{section}.{key}: {help}");
+                }
+                match stated_most {
+                    Some(stated) => assert_eq!(&stated, most, "{section}.{key}: {help}"),
+                    // These two are bounded by another key.
+                    None => assert!(["token_lifetime", "content"].contains(&key.as_str()), "{key}"),
+                }
+                assert!(amount(least).unwrap() < amount(most).unwrap());
+            }
+        }
+        assert_eq!(held, BOUNDS.len());
+    }
+
+    #[test]
+    fn just_inside_and_just_outside() {
+        for (value, least, most, good) in [
+            ("1s", "1s", "5m", true),
+            ("999ms", "1s", "5m", false),
+            ("5m", "1s", "5m", true),
+            ("5m 1ns", "1s", "5m", false),
+            ("1KiB", "1KiB", "16MiB", true),
+            ("1023B", "1KiB", "16MiB", false),
+            ("1GB", "1KiB", "16MiB", false),
+        ] {
+            let value = Value::from(value);
+            assert_eq!(outside(&value, least, most).is_none(), good, "{value}");
+        }
+        assert_eq!(outside(&Value::from(1024), "0", "1024"), None);
+        let said = outside(&Value::from(1025), "0", "1024").unwrap();
+        assert_eq!(said, "must be from 0 to 1024, and is 1025");
+    }
+}

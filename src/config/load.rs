@@ -1,0 +1,262 @@
+//! From the layers to a configuration that holds, or to all that is wrong with it.
+
+use std::{
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path as FilePath, PathBuf},
+};
+
+use confab_plugin::{Manifest, Segment};
+use serde_json::{Map, Value};
+
+use super::{
+    bounds, chain,
+    document::{Finding, Path, Target},
+    environment::Environment,
+    error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
+    files::Files,
+    layers::{Giver, Layer, Merged, Origin, Origins},
+    rules::Rules,
+    schema,
+    secret_key::{self, Choice},
+    sections::Config,
+    variables,
+};
+
+/// What the command line says of the configuration. Values are text, checked with all else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--config`: the file to read.
+    pub config: Option<PathBuf>,
+    /// `--listen`: server.listen.
+    pub listen: Option<String>,
+    /// `--admin-listen`: server.admin_listen.
+    pub admin_listen: Option<String>,
+    /// `--data`: store.path.
+    pub data: Option<String>,
+    /// `--log-level`: log.level.
+    pub log_level: Option<String>,
+    /// `--no-secrets`: leave the files that hold secrets alone.
+    pub no_secrets: bool,
+}
+
+impl Flags {
+    fn layers(&self, rank: usize) -> impl Iterator<Item = Layer> {
+        let flags = [
+            ("--listen", "server", "listen", &self.listen),
+            ("--admin-listen", "server", "admin_listen", &self.admin_listen),
+            ("--data", "store", "path", &self.data),
+            ("--log-level", "log", "level", &self.log_level),
+        ];
+        flags.into_iter().filter_map(move |(flag, section, key, value)| {
+            let value = Value::String(value.clone()?);
+            Some(Layer::of_key(Giver::Flag(flag), rank, section, key, value))
+        })
+    }
+}
+
+/// A configuration that holds, and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The effective configuration. `auth.secret_key` is the key itself, from wherever it came;
+    /// `None` if none was given, or secrets were left alone.
+    pub config: Config,
+    /// Where each value came from.
+    pub origins: Origins,
+    /// The files that were read, in their order; empty if there are none.
+    pub files: Vec<PathBuf>,
+    /// What works, and is probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the configuration in all its layers and checks it whole. Reads files; opens no
+/// address and no store.
+///
+/// # Errors
+/// All that is wrong, each with its place.
+pub fn load(
+    environment: &Environment,
+    flags: &Flags,
+    manifests: &[Manifest],
+) -> Result<Loaded, ConfigErrors> {
+    let Gathered { mut layers, files, unreadable: mut errors, unknown, mut warnings } =
+        gather(environment, flags);
+    // What an unreadable file would have said is not known, so no rule between keys can be held
+    // against the rest.
+    let complete = errors.is_empty();
+
+    let mut wrong: Vec<Path> = Vec::new();
+    for (layer, known) in &mut layers {
+        let findings = check_layer(layer, std::mem::take(known), manifests);
+        let mut found: Vec<ConfigError> = findings.iter().map(|f| layer.error(f)).collect();
+        found.sort_by_key(ConfigError::order);
+        errors.extend(found);
+        wrong.extend(findings.into_iter().map(|finding| finding.path));
+    }
+    errors.extend(unknown);
+    let layers: Vec<Layer> = layers.into_iter().map(|(layer, _)| layer).collect();
+
+    let merged = match Merged::of(&layers) {
+        Ok(merged) => merged,
+        Err(message) => {
+            errors.push(ConfigError::new(message, Place::Default));
+            return Err(ConfigErrors::new(errors));
+        }
+    };
+    if complete {
+        let (broken, odd) = Rules::check(&layers, &merged, &wrong);
+        errors.extend(broken);
+        warnings.extend(odd);
+    }
+    let mut origins = Origins::collect(&merged, &layers);
+    let mut config = merged.config;
+    match secret(&layers, &mut config, environment, !flags.no_secrets) {
+        Ok(Some((origin, warning))) => {
+            origins.set("auth.secret_key", origin);
+            warnings.extend(warning);
+        }
+        Ok(None) => {}
+        Err(error) => errors.push(error),
+    }
+    if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
+        errors.extend(key_files(&layers, &config));
+    }
+    if !errors.is_empty() {
+        return Err(ConfigErrors::new(errors));
+    }
+    Ok(Loaded { config, origins, files, warnings })
+}
+
+/// The layers, each with what is already known to be wrong in it.
+struct Gathered {
+    layers: Vec<(Layer, Vec<Finding>)>,
+    files: Vec<PathBuf>,
+    /// Files that can't be read, or are not TOML.
+    unreadable: Vec<ConfigError>,
+    /// Variables that mean nothing.
+    unknown: Vec<ConfigError>,
+    warnings: Vec<Warning>,
+}
+
+fn gather(environment: &Environment, flags: &Flags) -> Gathered {
+    let Files { paths, layers: read, errors, warnings } =
+        Files::read(environment, flags.config.as_deref(), 1);
+    let mut defaults = match serde_json::to_value(Config::default()) {
+        Ok(Value::Object(tree)) => tree,
+        _ => Map::new(),
+    };
+    // The entries of files follow each other, but replace those of the defaults.
+    if read.iter().any(|(layer, _)| layer.entries().is_some()) {
+        defaults.remove("plugins");
+    }
+    let defaults = Layer {
+        giver: Giver::Defaults,
+        rank: 0,
+        tree: defaults.into_iter().map(without_nulls).collect(),
+    };
+    let mut unknown = Vec::new();
+    let rank = 1 + read.len();
+    let mut layers = vec![(defaults, Vec::new())];
+    layers.extend(read);
+    let mut add =
+        |more: Vec<Layer>| layers.extend(more.into_iter().map(|layer| (layer, Vec::new())));
+    add(variables::named(environment, rank, &mut unknown));
+    add(variables::prefixed(environment, rank + 1, &mut unknown));
+    add(flags.layers(rank + 2).collect());
+    Gathered { layers, files: paths, unreadable: errors, unknown, warnings }
+}
+
+/// A key without a value is a key that is not there.
+fn without_nulls((key, mut value): (String, Value)) -> (String, Value) {
+    let tables = match &mut value {
+        Value::Array(items) => items.iter_mut().collect(),
+        table => vec![table],
+    };
+    for table in tables.into_iter().filter_map(Value::as_object_mut) {
+        table.retain(|_, value| !value.is_null());
+    }
+    (key, value)
+}
+
+/// All that is wrong with the values of one layer, which are then gone from it.
+fn check_layer(layer: &mut Layer, known: Vec<Finding>, manifests: &[Manifest]) -> Vec<Finding> {
+    let mut findings = known;
+    let prune = |layer: &mut Layer, wrong: &[Finding]| {
+        for finding in wrong {
+            layer.prune(&finding.path);
+        }
+    };
+    prune(layer, &findings);
+    let tree = Value::Object(std::mem::take(&mut layer.tree));
+    let shape = schema::check(&schema::CONFIG, &schema::CONFIG, &tree, &[]);
+    if let Value::Object(tree) = tree {
+        layer.tree = tree;
+    }
+    prune(layer, &shape);
+    findings.extend(shape);
+
+    let mut more = bounds::check(&layer.tree);
+    if let Some(entries) = layer.entries() {
+        more.extend(chain::check(entries, &findings, manifests));
+    }
+    prune(layer, &more);
+    findings.extend(more);
+    // The typed entry can't be without a plugin.
+    let entries = layer.tree.get_mut("plugins").and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+        entry.entry("use").or_insert_with(|| "".into());
+    }
+    findings
+}
+
+/// Puts the secret key in its place: where it came from, and whether that is too open.
+fn secret(
+    layers: &[Layer],
+    config: &mut Config,
+    environment: &Environment,
+    read: bool,
+) -> Result<Option<(Origin, Option<Warning>)>, ConfigError> {
+    let choice = secret_key::choose(layers)?;
+    if !config.auth.algorithm.is_symmetric() {
+        return Ok(None);
+    }
+    let found = secret_key::resolve(&mut config.auth, &choice, environment, read)?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    secret_key::check(&found)?;
+    let open = match &choice {
+        Choice::Key(Layer { giver: Giver::File(document), .. })
+            if everybody_reads(document.path()).unwrap_or(false) =>
+        {
+            let message = "the secret key stands in a file that everybody on this machine can read";
+            let path: [Segment; 2] = ["auth".into(), "secret_key".into()];
+            let place = document.place(&path, Target::Key);
+            let help = "chmod o-r, or give it in a file of its own with auth.secret_key_file";
+            Some(Warning(ConfigError::new(message, place).help(help)))
+        }
+        _ => None,
+    };
+    config.auth.secret_key = Some(found.secret);
+    Ok(Some((found.origin, open)))
+}
+
+/// The key files that can't be read, or hold something else.
+fn key_files(layers: &[Layer], config: &Config) -> Vec<ConfigError> {
+    let files = [
+        ("private_key_file", &config.auth.private_key_file),
+        ("public_key_file", &config.auth.public_key_file),
+    ];
+    let wrong = files.into_iter().filter_map(|(key, file)| {
+        let file = file.as_deref()?;
+        let error = secret_key::read_pem(file).err()?;
+        let giver = layers.iter().rfind(|layer| layer.get("auth", key).is_some())?;
+        let place = giver.place(&["auth".into(), key.into()], Target::Value);
+        Some(unreadable("the key file", file, &error, place))
+    });
+    wrong.collect()
+}
+
+fn everybody_reads(file: &FilePath) -> io::Result<bool> {
+    Ok(file.metadata()?.permissions().mode() & 0o004 != 0)
+}

@@ -1,0 +1,7 @@
+//! Tests of the configuration as a whole.
+
+mod errors;
+mod layers;
+mod secrets;
+mod support;
+mod template;

@@ -1,0 +1,247 @@
+//! The layers that variables of the environment give.
+
+use std::ffi::OsStr;
+
+use serde_json::Value;
+
+use super::{
+    environment::Environment,
+    error::{ConfigError, Place},
+    layers::{Giver, Layer},
+    schema::{CONFIG, quoted, resolve, unwrap_option},
+    suggest,
+};
+
+/// The variables with names of their own: section and key that they give.
+const NAMED: [(&str, &str, &str); 4] = [
+    ("SECRET_KEY", "auth", "secret_key"),
+    ("SECRET_KEY_FILE", "auth", "secret_key_file"),
+    ("ALGORITHM", "auth", "algorithm"),
+    ("RUST_LOG", "log", "level"),
+];
+
+/// Variables for backends that this version does not have.
+const NOT_YET: [(&str, &str); 5] = [
+    ("MONGO_URI", "MongoDB"),
+    ("MONGO_URI_FILE", "MongoDB"),
+    ("MONGO_DB", "MongoDB"),
+    ("REDIS_URL", "Redis"),
+    ("REDIS_URL_FILE", "Redis"),
+];
+
+/// All variables for keys begin with this.
+const PREFIX: &str = "CONFAB_";
+
+/// The variable that names the configuration file.
+pub(super) const CONFIG_FILE: &str = "CONFAB_CONFIG";
+
+/// The layers of the variables with names of their own.
+pub(super) fn named(
+    environment: &Environment,
+    rank: usize,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Layer> {
+    for (name, backend) in NOT_YET {
+        if environment.get(name).is_some_and(|value| !value.is_empty()) {
+            let message = format!(
+                "{name} is set, but this version of confab has no {backend}: it keeps messages \
+                 in its embedded store and runs as one node"
+            );
+            let place = Place::Variable(name.to_owned());
+            errors.push(ConfigError::new(message, place).help(format!("unset {name}")));
+        }
+    }
+    let mut layers = Vec::new();
+    for (name, section, key) in NAMED {
+        let Some(value) = environment.get(name) else {
+            continue;
+        };
+        // The filter's own library takes an empty RUST_LOG for none, and so must we.
+        if name == "RUST_LOG" && value.is_empty() {
+            continue;
+        }
+        match text(name, value) {
+            Ok(text) => {
+                let giver = Giver::Variable(name.to_owned());
+                layers.push(Layer::of_key(giver, rank, section, key, text.into()));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    layers
+}
+
+/// The layers of the variables `CONFAB_SECTION__KEY`.
+pub(super) fn prefixed(
+    environment: &Environment,
+    rank: usize,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Layer> {
+    let known = known();
+    let mut layers = Vec::new();
+    for (name, value) in environment.starting_with(PREFIX) {
+        if name == CONFIG_FILE || is_service_link(name, value) {
+            continue;
+        }
+        let Some(variable) = known.iter().find(|variable| variable.name == name) else {
+            errors.push(unknown(name, &known));
+            continue;
+        };
+        match text(name, value) {
+            Ok(text) => {
+                let giver = Giver::Variable(name.to_owned());
+                let value = typed(variable.schema, text);
+                layers.push(Layer::of_key(giver, rank, variable.section, variable.key, value));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    layers
+}
+
+/// A variable that gives a key.
+struct Variable {
+    name: String,
+    section: &'static str,
+    key: &'static str,
+    schema: &'static Value,
+}
+
+fn known() -> Vec<Variable> {
+    let mut known = Vec::new();
+    let sections = CONFIG.get("properties").and_then(Value::as_object);
+    for (section, schema) in sections.into_iter().flatten() {
+        let keys = resolve(&CONFIG, schema).get("properties");
+        for (key, schema) in keys.and_then(Value::as_object).into_iter().flatten() {
+            known.push(Variable {
+                name: format!("{PREFIX}{section}__{key}").to_ascii_uppercase(),
+                section,
+                key,
+                schema: unwrap_option(&CONFIG, schema),
+            });
+        }
+    }
+    known
+}
+
+fn unknown(name: &str, known: &[Variable]) -> ConfigError {
+    let place = Place::Variable(name.to_owned());
+    if name.starts_with("CONFAB_PLUGINS") {
+        let message = format!("unknown variable {name}");
+        return ConfigError::new(message, place).help("the chain is given in a file only");
+    }
+    let names = known.iter().map(|variable| variable.name.as_str());
+    let hint = suggest::did_you_mean(name, names.chain([CONFIG_FILE]));
+    let error = ConfigError::new(format!("unknown variable {}{hint}", quoted(name)), place);
+    if hint.is_empty() {
+        error.help("a variable for a key is CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN")
+    } else {
+        error
+    }
+}
+
+/// What Kubernetes sets in every container for a service that is called `confab` or
+/// `confab-something`. Not meant for us, and no reason not to start.
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    let protocols = ["_TCP", "_UDP", "_SCTP"];
+    let is_url = value.to_str().is_some_and(|value| value.contains("://"));
+    !name.contains("__")
+        && (name.ends_with("_SERVICE_HOST")
+            || name.ends_with("_SERVICE_PORT")
+            || name.contains("_SERVICE_PORT_")
+            || name.ends_with("_PORT") && is_url
+            || name.contains("_PORT_") && protocols.iter().any(|one| name.contains(one)))
+}
+
+/// The value of a variable as the type of its key needs it. What does not fit stays text, and
+/// the check says so.
+fn typed(schema: &Value, text: String) -> Value {
+    let name = match schema.get("type") {
+        Some(Value::Array(names)) => names.first().and_then(Value::as_str),
+        Some(name) => name.as_str(),
+        None => None,
+    };
+    let parsed = match name {
+        Some("boolean") => text.parse().ok().map(Value::Bool),
+        Some("integer") => text.parse::<i64>().ok().map(Value::from),
+        Some("array") => list(&text),
+        _ => None,
+    };
+    parsed.unwrap_or(Value::String(text))
+}
+
+/// `["a", "b"]` or `a, b`.
+fn list(text: &str) -> Option<Value> {
+    if text.trim_start().starts_with('[') {
+        let document: toml::Table = toml::from_str(&format!("list = {text}")).ok()?;
+        return serde_json::to_value(document.get("list")?).ok();
+    }
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Some(items.map(Value::from).collect())
+}
+
+fn text(name: &str, value: &OsStr) -> Result<String, ConfigError> {
+    let place = || Place::Variable(name.to_owned());
+    match value.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(ConfigError::new("the value is not UTF-8", place())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_variable_and_every_named_one_a_key() {
+        let known = known();
+        let has = |name: &str| known.iter().any(|variable| variable.name == name);
+        assert!(has("CONFAB_SERVER__LISTEN") && has("CONFAB_LIMITS__FRAME_RATE"));
+        let hidden = |name: &str| is_service_link(name, OsStr::new("tcp://x"));
+        assert!(!known.iter().any(|variable| hidden(&variable.name)));
+        for (_, section, key) in NAMED {
+            assert!(has(&format!("{PREFIX}{section}__{key}").to_ascii_uppercase()));
+        }
+    }
+
+    #[test]
+    fn values_become_what_their_key_needs() {
+        let schema = |kind: &str| json!({ "type": kind });
+        let typed = |kind: &str, text: &str| typed(&schema(kind), text.to_owned());
+        assert_eq!(typed("boolean", "true"), json!(true));
+        assert_eq!(typed("boolean", "yes"), json!("yes"));
+        assert_eq!(typed("integer", "5"), json!(5));
+        assert_eq!(typed("integer", "5MB"), json!("5MB"));
+        assert_eq!(typed("string", "5"), json!("5"));
+        assert_eq!(typed("array", "a, b,"), json!(["a", "b"]));
+        assert_eq!(typed("array", ""), json!([]));
+        assert_eq!(typed("array", "['a', \"b\"]"), json!(["a", "b"]));
+        assert_eq!(typed("array", "[1"), json!("[1"));
+    }
+
+    #[test]
+    fn what_kubernetes_sets_is_not_ours() {
+        let is_service_link = |name, value: &str| is_service_link(name, OsStr::new(value));
+        for (name, value) in [
+            ("CONFAB_SERVICE_HOST", "10.0.0.1"),
+            ("CONFAB_SERVICE_PORT", "8080"),
+            ("CONFAB_SERVICE_PORT_HTTP", "8080"),
+            ("CONFAB_PORT", "tcp://10.0.0.1:8080"),
+            ("CONFAB_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("CONFAB_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("CONFAB_REDIS_SERVICE_HOST", "10.0.0.1"),
+            ("CONFAB_REDIS_PORT_6379_TCP_PROTO", "tcp"),
+        ] {
+            assert!(is_service_link(name, value), "{name}");
+        }
+        for (name, value) in [
+            ("CONFAB_PORT", "8080"),
+            ("CONFAB_SERVER_LISTEN", "tcp://10.0.0.1:8080"),
+            ("CONFAB_STORE__PORT", "tcp://10.0.0.1:8080"),
+        ] {
+            assert!(!is_service_link(name, value), "{name}");
+        }
+    }
+}
