@@ -186,8 +186,9 @@ impl Daemon {
         let left = || grace.saturating_sub(started.elapsed());
 
         self.listeners.close();
-        let _ = tokio::time::timeout(left(), self.listeners.wait()).await;
-        let cut_off = self.hub.drain(left()).await;
+        // A connection that asks nothing must not take the sessions' time.
+        let listeners = tokio::time::timeout(left(), self.listeners.wait());
+        let (_, cut_off) = tokio::join!(listeners, self.hub.drain(left()));
         // From here on nobody can send: what was taken is stored and answered.
         self.dispatch.close().await;
         let _ = tokio::time::timeout(left(), self.dispatch.chain().stop()).await;

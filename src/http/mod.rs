@@ -135,8 +135,13 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     }
     let limit = config.limits.body.as_usize();
     let allowed: Arc<[String]> = config.server.allowed_origins.as_slice().into();
+    // Not at "/", which would take the web chat's own paths.
+    let service = Arc::new(service.into_endpoint());
     routes
-        .nest_no_strip("/", service)
+        .at("/register", Arc::clone(&service))
+        .at("/login", Arc::clone(&service))
+        .nest_no_strip("/users", Arc::clone(&service))
+        .nest_no_strip("/conversations", service)
         .data(state)
         .around(move |endpoint, request| limit_body(endpoint, request, limit))
         .catch_all_error(async |error| failure::shape(error))
