@@ -35,4 +35,6 @@ pub use error::{ConfigError, ConfigErrors, Warning};
 pub use layers::{Origin, Origins};
 pub use load::{Flags, Loaded, load};
 pub use secret::Secret;
-pub use sections::{Algorithm, Auth, Config, Limits, Log, LogFormat, Server, Store};
+pub use sections::{
+    Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,
+};
