@@ -1,5 +1,6 @@
 //! Seen from outside: two people chat in real browsers, and a client that is not ours speaks the
 //! seed's protocol. `tests/run` installs what this needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
