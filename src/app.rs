@@ -150,6 +150,13 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), daemon.upkeep.clone()));
         daemon.serve_public(public, Arc::new(state));
         daemon.serve_admin(admin, metrics);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = %public_address,
+            admin_listen = %admin_address,
+            plugins = daemon.config.plugins.len(),
+            "started"
+        );
         announce(&daemon.config, public_address, admin_address);
         Ok(daemon)
     }
@@ -192,7 +199,9 @@ impl Daemon {
         self.listeners.close();
         // A connection that asks nothing must not take the sessions' time.
         let listeners = tokio::time::timeout(left(), self.listeners.wait());
-        let (_, cut_off) = tokio::join!(listeners, self.hub.drain(left()));
+        let _ = tokio::join!(listeners, self.hub.drain(left()));
+        // Once more, for a session whose handshake was under way.
+        let cut_off = self.hub.drain(left()).await;
         // From here on nobody can send: what was taken is stored and answered.
         self.dispatch.close().await;
         let _ = tokio::time::timeout(left(), self.dispatch.chain().stop()).await;
