@@ -232,7 +232,11 @@ impl Dispatch {
         Ok(())
     }
 
-    async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+    /// The user that a client names.
+    ///
+    /// # Errors
+    /// `unknown_user`, or `unavailable`.
+    pub async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
         match self.directory.find(text).await {
             Ok(Some(profile)) => Ok(profile),
             Ok(None) => Err(Refusal::new(

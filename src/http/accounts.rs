@@ -191,7 +191,7 @@ impl AccountsApi {
         _asker: Asker,
         user: Path<String>,
     ) -> Result<Json<ProfileBody>, Failure> {
-        Ok(Json(ProfileBody::from(&*state.find(&user).await?)))
+        Ok(Json(ProfileBody::from(&*state.dispatch.find(&user).await?)))
     }
 }
 
