@@ -4,6 +4,7 @@
 //! `chain`), merges them, checks the rules between keys (`rules`), and finds the secret key.
 
 mod bounds;
+mod bus;
 mod chain;
 mod document;
 pub mod effective;
@@ -29,6 +30,7 @@ mod web_origin;
 #[cfg(test)]
 mod tests;
 
+pub use bus::{Bus, Redis};
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
 pub use error::{ConfigError, ConfigErrors, Warning};
