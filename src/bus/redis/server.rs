@@ -1,6 +1,9 @@
 //! Which Redis, and connections to it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use bb8_redis::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
@@ -12,39 +15,51 @@ use crate::config;
 const EXAMPLE: &str = "write redis://[user:password@]host[:port][/database], or rediss://… for \
                        TLS; in a user or password write %40 for @, %2F for /";
 
+/// The most characters of an error that are shown.
+const MAX_SHOWN: usize = 300;
+
 /// Why Redis could not be used: for the operator's log. Never holds the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(String);
+pub struct Failure(String, &'static str);
 
 impl Failure {
     /// A failure in words.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(text.into(), "")
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some of it is what the server wrote.
-        write!(f, "{}", self.0.escape_debug())
+        // Some of it is what the server wrote, for each command of a pipeline.
+        for c in self.0.chars().take(MAX_SHOWN) {
+            f.write_char(if c.is_control() { ' ' } else { c })?;
+        }
+        f.write_str(self.1)
     }
 }
 
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
+        if error.is_timeout() {
+            return Self::new("no answer within bus.redis.response_timeout");
+        }
         let text = error.to_string();
-        let refused = ["NOAUTH", "WRONGPASS", "NOPERM"].iter().any(|code| text.contains(code));
-        let hint = match error.kind() {
-            ErrorKind::AuthenticationFailed => ": check the user and the password of bus.redis.url",
-            ErrorKind::RESP3NotSupported => ": Redis 6 or newer is needed",
-            _ if text.contains("NOPERM") => {
-                ": the user of bus.redis.url needs +publish +subscribe +unsubscribe +ping and \
-                 the channels &PREFIX:*"
-            }
-            _ if refused => ": check the user and the password of bus.redis.url",
-            _ => "",
+        let says = |code: &str| text.to_ascii_uppercase().contains(code);
+        let hint = if says("NOPERM") {
+            "; the user of bus.redis.url needs +publish +subscribe +unsubscribe +ping and the \
+             channels &PREFIX:*"
+        } else if error.kind() == ErrorKind::AuthenticationFailed
+            || says("NOAUTH")
+            || says("WRONGPASS")
+        {
+            "; check the user and the password of bus.redis.url"
+        } else if error.kind() == ErrorKind::RESP3NotSupported {
+            "; Redis 6 or newer is needed"
+        } else {
+            ""
         };
-        Self(text + hint)
+        Self(text, hint)
     }
 }
 
@@ -104,7 +119,7 @@ impl Server {
             return Err(Failure::new("bus.redis.url is not set"));
         };
         let info = parse(url.expose());
-        let info = info.map_err(|wrong| Failure(format!("bus.redis.url {wrong}")))?;
+        let info = info.map_err(|wrong| Failure::new(format!("bus.redis.url {wrong}")))?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             // Fails when one is in place, which is as good.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -123,8 +138,7 @@ impl Server {
         &self,
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Failure> {
-        // This limit covers what the client's own may not.
-        let config = config.set_connection_timeout(Some(self.connect_timeout));
+        let config = config.set_connection_timeout(None);
         let connect = self.client.get_multiplexed_async_connection_with_config(&config);
         match tokio::time::timeout(self.connect_timeout, connect).await {
             Ok(connected) => Ok(connected?),

@@ -82,6 +82,7 @@ pub fn user() -> UserId {
 }
 
 /// Runs the whole suite on a backend, in a module of its own.
+#[allow(unused_macros)]
 macro_rules! bus_suite {
     ($backend:ident: $type:ty) => {
         mod $backend {
