@@ -115,6 +115,11 @@ impl Settings {
     /// Makes the client. It connects when it is used; but with `mongodb+srv` the hosts are asked
     /// of DNS here.
     pub(super) async fn connect(&self) -> Result<Space, mongodb::error::Error> {
+        self.connect_with(self.options().await?)
+    }
+
+    /// What the client is made of.
+    pub(super) async fn options(&self) -> Result<ClientOptions, mongodb::error::Error> {
         let mut options = ClientOptions::parse(self.connection.clone()).await?;
         options.app_name.get_or_insert_with(|| "confab".to_owned());
         options.connect_timeout.get_or_insert(self.connect_timeout);
@@ -124,6 +129,14 @@ impl Settings {
             Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         options.read_concern = Some(ReadConcern::majority());
         options.write_concern = Some(durable());
+        Ok(options)
+    }
+
+    /// Makes the client of options that came from here.
+    pub(super) fn connect_with(
+        &self,
+        options: ClientOptions,
+    ) -> Result<Space, mongodb::error::Error> {
         let client = Client::with_options(options)?;
         let database = client.database(&self.database);
         Ok(Space { layout: self.layout, client, database, timeout: self.operation_timeout })

@@ -32,7 +32,7 @@ use super::{
     connect::{Space, durable},
     documents::{ACCOUNTS, CLIENT_IDS, CONVERSATIONS},
     errors::{NAMESPACE_EXISTS, UNAUTHORIZED, code},
-    layout::MESSAGES,
+    layout::{Layout, MESSAGES},
 };
 use crate::store::Conversation;
 
@@ -53,23 +53,39 @@ pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
     let build = space.database.run_command(doc! { "buildInfo": 1 }).await?;
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
 
-    collection(space, ACCOUNTS, account_rules()).await?;
-    let options = IndexOptions::builder().name("username".to_owned()).unique(true).build();
-    let index = IndexModel::builder().keys(doc! { "username": 1 }).options(options).build();
-    ensure(&space.accounts(), index).await?;
-
-    collection(space, CONVERSATIONS, conversation_rules()).await?;
-    let options = IndexOptions::builder().name("users".to_owned()).build();
-    let keys = doc! { "users": 1, "last_at": -1, "_id": -1 };
-    let index = IndexModel::builder().keys(keys).options(options).build();
-    ensure(&space.conversations(), index).await?;
-
-    collection(space, CLIENT_IDS, client_id_rules()).await?;
-    if !space.layout.is_per_pair() {
-        collection(space, MESSAGES, message_rules(false)).await?;
-        ensure(&space.database.collection(MESSAGES), client_id_index(space)).await?;
+    for Planned { name, rules, index } in planned(space.layout) {
+        collection(space, name, rules).await?;
+        if let Some(index) = index {
+            ensure(&space.database.collection(name), index).await?;
+        }
     }
     Ok(Server { version, is_standalone })
+}
+
+/// A collection as it is made.
+pub(super) struct Planned {
+    pub name: &'static str,
+    pub rules: Document,
+    pub index: Option<IndexModel>,
+}
+
+/// The fixed collections of a layout.
+pub(super) fn planned(layout: Layout) -> Vec<Planned> {
+    let options = IndexOptions::builder().name("username".to_owned()).unique(true).build();
+    let username = IndexModel::builder().keys(doc! { "username": 1 }).options(options).build();
+    let options = IndexOptions::builder().name("users".to_owned()).build();
+    let keys = doc! { "users": 1, "last_at": -1, "_id": -1 };
+    let users = IndexModel::builder().keys(keys).options(options).build();
+    let mut planned = vec![
+        Planned { name: ACCOUNTS, rules: account_rules(), index: Some(username) },
+        Planned { name: CONVERSATIONS, rules: conversation_rules(), index: Some(users) },
+        Planned { name: CLIENT_IDS, rules: client_id_rules(), index: None },
+    ];
+    if !layout.is_per_pair() {
+        let index = Some(client_id_index(layout));
+        planned.push(Planned { name: MESSAGES, rules: message_rules(false), index });
+    }
+    planned
 }
 
 /// Makes a conversation's own collection, or what it lacks. To be done before the first message
@@ -93,20 +109,21 @@ pub(super) async fn prepare_pair(
             _ => {}
         }
     }
-    ensure(&space.messages(conversation), client_id_index(space)).await
+    ensure(&space.messages(conversation), client_id_index(space.layout)).await
 }
 
 async fn ensure(collection: &Collection<Document>, index: IndexModel) -> Outcome<()> {
     collection.create_index(index).write_concern(durable()).await.map(|_| ())
 }
 
-fn client_id_index(space: &Space) -> IndexModel {
+/// The index of messages that makes a retry no copy.
+pub(super) fn client_id_index(layout: Layout) -> IndexModel {
     let options = IndexOptions::builder()
         .name("client_id".to_owned())
         .unique(true)
         .partial_filter_expression(doc! { "id": { "$exists": true } })
         .build();
-    IndexModel::builder().keys(space.layout.client_id_keys()).options(options).build()
+    IndexModel::builder().keys(layout.client_id_keys()).options(options).build()
 }
 
 /// Makes a collection with rules; gives one that exists the rules, if the user may.
