@@ -12,7 +12,7 @@ use mongodb::{
     Client, Collection, Database,
     bson::{Document, RawDocumentBuf, doc},
     options::{
-        Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, ReadConcern,
+        Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, HostInfo, ReadConcern,
         ReadPreference, SelectionCriteria, WriteConcern,
     },
 };
@@ -112,6 +112,22 @@ impl Settings {
         })
     }
 
+    /// The hosts, and the user's name; never the password.
+    pub(super) fn place(&self) -> String {
+        let hosts = match &self.connection.host_info {
+            HostInfo::HostIdentifiers(hosts) => {
+                hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            }
+            HostInfo::DnsRecord(name) => format!("{name} (mongodb+srv)"),
+            _ => String::new(),
+        };
+        let credential = self.connection.credential.as_ref();
+        match credential.and_then(|credential| credential.username.as_deref()) {
+            Some(user) => format!("{user}@{hosts}"),
+            None => hosts,
+        }
+    }
+
     /// Makes the client. It connects when it is used; but with `mongodb+srv` the hosts are asked
     /// of DNS here.
     pub(super) async fn connect(&self) -> Result<Space, mongodb::error::Error> {
@@ -196,6 +212,11 @@ impl Space {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let ping = self.database.run_command(doc! { "ping": 1 });
         ping.selection_criteria(primary).await.map(|_| ())
+    }
+
+    /// The client, for what concerns the server and no database.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Ends the connections; what is under way fails.

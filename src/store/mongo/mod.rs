@@ -19,6 +19,7 @@ mod layout;
 mod marks;
 mod pause;
 mod prepare;
+mod probe;
 mod schema;
 mod sync;
 mod turns;
@@ -37,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use connect::{check_database, check_uri};
 pub use errors::OpenError;
+pub use probe::probe;
 
 use self::{
     append::Item,
