@@ -1,1 +1,2 @@
+//! A daemon whose plugins misbehave; nothing yet.
 fn main() {}
