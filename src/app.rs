@@ -29,6 +29,9 @@ use crate::{
 /// Connections to the admin listener: a scraper, a health check, and some room.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// File descriptors for the store, the log, the runtime.
+const OTHER_DESCRIPTORS: usize = 128;
+
 /// Why the daemon could not start or go on: one line, which says what to do.
 #[derive(Debug)]
 pub struct AppError(String);
@@ -87,6 +90,7 @@ impl Daemon {
         metrics: PrometheusHandle,
     ) -> Result<Self, AppError> {
         let config = Arc::new(config);
+        raise_descriptor_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
         let public = bind("server.listen", config.server.listen)?;
         let admin = bind("server.admin_listen", config.server.admin_listen)?;
@@ -146,6 +150,13 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), daemon.upkeep.clone()));
         daemon.serve_public(public, Arc::new(state));
         daemon.serve_admin(admin, metrics);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = %public_address,
+            admin_listen = %admin_address,
+            plugins = daemon.config.plugins.len(),
+            "started"
+        );
         announce(&daemon.config, public_address, admin_address);
         Ok(daemon)
     }
@@ -188,7 +199,9 @@ impl Daemon {
         self.listeners.close();
         // A connection that asks nothing must not take the sessions' time.
         let listeners = tokio::time::timeout(left(), self.listeners.wait());
-        let (_, cut_off) = tokio::join!(listeners, self.hub.drain(left()));
+        let _ = tokio::join!(listeners, self.hub.drain(left()));
+        // Once more, for a session whose handshake was under way.
+        let cut_off = self.hub.drain(left()).await;
         // From here on nobody can send: what was taken is stored and answered.
         self.dispatch.close().await;
         let _ = tokio::time::timeout(left(), self.dispatch.chain().stop()).await;
@@ -199,6 +212,22 @@ impl Daemon {
         let _ = tokio::time::timeout(left(), self.admin.wait()).await;
         tracing::info!(sessions, cut_off, seconds = started.elapsed().as_secs_f32(), "stopped");
         Ok(())
+    }
+}
+
+/// Takes all the file descriptors that the system allows, and says when they are too few.
+fn raise_descriptor_limit(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    let needed = (connections + ADMIN_CONNECTIONS + OTHER_DESCRIPTORS) as u64;
+    if limit.is_some_and(|limit| limit < needed) {
+        tracing::warn!(
+            limit,
+            connections,
+            "fewer file descriptors than limits.connections needs: raise LimitNOFILE or ulimit -n"
+        );
     }
 }
 

@@ -36,8 +36,10 @@ pub fn start_log(config: &Log) -> WorkerGuard {
         .lossy(true)
         .thread_name("confab-log")
         .finish(io::stderr());
-    // The level was checked with the configuration.
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The level was checked with the configuration. The server library tells of every start and
+    // stop; so do we.
+    let level = format!("poem=warn,{}", config.level);
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let result = match config.format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

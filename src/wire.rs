@@ -21,18 +21,31 @@ pub struct Frame {
     pub text: Utf8Bytes,
     /// Whether it may be left out for a slow client: only `typing` is worth nothing later.
     pub ephemeral: bool,
+    /// A message's place in its conversation.
+    pub place: Option<Place>,
+}
+
+/// A conversation, and the `seq` of one of its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The message's place in it.
+    pub seq: u64,
 }
 
 impl Frame {
     fn new(frame: &ServerFrame<'_>, ephemeral: bool) -> Self {
         // These types hold only strings, numbers and lists, which always serialize.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        Self { text: text.into(), ephemeral }
+        Self { text: text.into(), ephemeral, place: None }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.
     pub fn message(message: &Message) -> Self {
-        Self::new(&ServerFrame::Message(MessageBody::from(message)), false)
+        let place = Place { conversation: message.conversation, seq: message.seq };
+        let frame = Self::new(&ServerFrame::Message(MessageBody::from(message)), false);
+        Self { place: Some(place), ..frame }
     }
 
     /// Somebody starts or stops typing.

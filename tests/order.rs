@@ -1,4 +1,5 @@
 //! Promises 2 and 3: one order per conversation, and a retry is not a duplicate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Stop and start again: everything is there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

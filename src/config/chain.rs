@@ -48,29 +48,43 @@ pub(super) fn check(entries: &[Value], wrong: &[Finding], manifests: &[Manifest]
 fn check_options(
     manifest: &Manifest,
     label: &str,
-    options: Value,
+    mut options: Value,
     path: &[Segment],
 ) -> Vec<Finding> {
     let root = (manifest.schema)().to_value();
-    let findings = schema::check(&root, &root, &options, path);
-    if !findings.is_empty() {
-        return findings;
+    let mut findings = schema::check(&root, &root, &options, path);
+    let partial = !findings.is_empty();
+    // What is left may be wrong in ways that only the plugin knows: tell them at once.
+    if let Some(options) = options.as_object_mut() {
+        for finding in &findings {
+            if let Some(Segment::Key(key)) = finding.path.get(path.len()) {
+                options.remove(key);
+            }
+        }
     }
+    let given = options.clone();
     // Building is pure; a plugin that panics over its options must not hide the other errors.
     let built = catch_unwind(AssertUnwindSafe(|| (manifest.build)(label, options)));
     let problems = match built {
-        Ok(Ok(_)) => return Vec::new(),
+        Ok(Ok(_)) => return findings,
         Ok(Err(problems)) => problems,
         Err(_) => {
             let message = format!("the plugin {} panicked over its options", manifest.name);
-            return vec![Finding::at(path, message)];
+            findings.push(Finding::at(path, message));
+            return findings;
         }
+    };
+    // Of an incomplete table, only what is said of a value that is there can be believed.
+    let believed = |problem: &confab_plugin::Problem| match problem.path.first() {
+        Some(Segment::Key(key)) => !partial || given.get(key).is_some(),
+        _ => !partial,
     };
     let locate = |problem: confab_plugin::Problem| {
         let path: Path = path.iter().cloned().chain(problem.path).collect();
         Finding::at(&path, problem.message)
     };
-    problems.into_iter().map(locate).collect()
+    findings.extend(problems.into_iter().filter(believed).map(locate));
+    findings
 }
 
 fn own_keys(entry: &Map<String, Value>, path: &[Segment], findings: &mut Vec<Finding>) {

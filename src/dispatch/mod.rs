@@ -1,6 +1,7 @@
 //! The way of one event: chain, store, bus.
 
 mod lane;
+mod sequencer;
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -21,6 +22,7 @@ use crate::{
     wire::{ClientFrame, Frame},
 };
 use lane::{Job, Lanes};
+pub use sequencer::Sequencer;
 
 /// Takes events from sessions, and carries them out.
 pub struct Dispatch {
@@ -230,7 +232,11 @@ impl Dispatch {
         Ok(())
     }
 
-    async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+    /// The user that a client names.
+    ///
+    /// # Errors
+    /// `unknown_user`, or `unavailable`.
+    pub async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
         match self.directory.find(text).await {
             Ok(Some(profile)) => Ok(profile),
             Ok(None) => Err(Refusal::new(

@@ -163,7 +163,10 @@ impl AccountsApi {
         // A text that is no name at all costs as much as an unknown one.
         let Ok(username) = username.parse::<Username>() else {
             let result = state.accounts.login(None, password).await;
-            return result.map_err(refusal).map(|(a, t)| Granted::new(&a, &t)).map_err(Into::into);
+            return result
+                .map_err(|error| refusal(&error))
+                .map(|(a, t)| Granted::new(&a, &t))
+                .map_err(Into::into);
         };
         let event = Event::Login(Login::new(username.clone()));
         let passage = enter(&state, client::context(request), event).await?;
@@ -188,11 +191,11 @@ impl AccountsApi {
         _asker: Asker,
         user: Path<String>,
     ) -> Result<Json<ProfileBody>, Failure> {
-        Ok(Json(ProfileBody::from(&*state.find(&user).await?)))
+        Ok(Json(ProfileBody::from(&*state.dispatch.find(&user).await?)))
     }
 }
 
-fn invalid_username(error: impl ToString) -> Refusal {
+fn invalid_username(error: confab_plugin::InvalidUsername) -> Refusal {
     Refusal::new(Code::InvalidUsername, error.to_string())
 }
 
@@ -215,7 +218,7 @@ fn conclude(
         }
         Err(error) => {
             passage.finish(Decision::Failed { code: code(&error).as_str() });
-            Err(refusal(error).into())
+            Err(refusal(&error).into())
         }
     }
 }
@@ -230,6 +233,6 @@ fn code(error: &AuthError) -> Code {
     }
 }
 
-fn refusal(error: AuthError) -> Refusal {
-    Refusal::new(code(&error), error.to_string())
+fn refusal(error: &AuthError) -> Refusal {
+    Refusal::new(code(error), error.to_string())
 }

@@ -62,7 +62,8 @@ fn process_metrics() {
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return };
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u32>().ok());
     if let Some(pages) = pages {
-        gauge!("process_resident_memory_bytes").set(f64::from(pages) * 4096.0);
+        gauge!("process_resident_memory_bytes")
+            .set(f64::from(pages) * rustix::param::page_size() as f64);
     }
     if let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") {
         gauge!("process_open_fds").set(descriptors.count() as f64);

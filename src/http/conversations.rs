@@ -148,7 +148,7 @@ impl ConversationsApi {
         /// The most messages in the answer; never more than `limits.page`.
         limit: Query<Option<u64>>,
     ) -> Result<Json<History>, Failure> {
-        let peer = state.find(&peer).await?.user.id;
+        let peer = state.dispatch.find(&peer).await?.user.id;
         let conversation = Conversation::between(asker.0.user.id, peer);
         let limit = page(limit.0, state.limits.page)?;
         let query = HistoryQuery { before: before.0, after: after.0, limit };

@@ -81,21 +81,6 @@ impl State {
         }
     }
 
-    /// The user that a call names.
-    async fn find(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
-        match self.directory.find(text).await {
-            Ok(Some(profile)) => Ok(profile),
-            Ok(None) => Err(Refusal::new(
-                Code::UnknownUser,
-                "There is no such user: write @username or a user id.",
-            )),
-            Err(error) => {
-                report("find_account", &error);
-                Err(error.into())
-            }
-        }
-    }
-
     /// The user whose good token this is.
     async fn profile(&self, user: UserId) -> Result<Arc<Profile>, Refusal> {
         match self.directory.by_id(user).await {

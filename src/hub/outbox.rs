@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn frame(text: &str, ephemeral: bool) -> Frame {
-        Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral }
+        Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None }
     }
 
     fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {

@@ -163,7 +163,7 @@ pub struct Mark {
     pub peer: UserId,
     /// Up to which message; 0 when none.
     pub upto: u64,
-    /// When the mark was last moved.
+    /// When the mark was last moved; for 0, when it was asked for.
     pub at: Timestamp,
 }
 

@@ -17,6 +17,7 @@ const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
 
 /// A running daemon; killed when dropped.
 pub struct Daemon {
+    program: PathBuf,
     child: Child,
     folder: TempDir,
     public: String,
@@ -27,16 +28,21 @@ impl Daemon {
     /// Starts a daemon whose configuration is `toml`, with cheap passwords unless it has an
     /// `[auth]` of its own.
     pub fn start(toml: &str) -> Self {
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_confab")), toml)
+    }
+
+    /// The same with another program than the built one.
+    pub fn start_program(program: &Path, toml: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let auth = if toml.contains("[auth]") { "" } else { FAST };
         fs::write(folder.path().join("confab.toml"), format!("{auth}{toml}")).expect("written");
-        let (child, public, admin) = spawn(folder.path(), "127.0.0.1:0");
-        Self { child, folder, public, admin }
+        let (child, public, admin) = spawn(program, folder.path(), "127.0.0.1:0");
+        Self { program: program.into(), child, folder, public, admin }
     }
 
     /// Starts it again, after it ended, on the same port and data.
     pub fn start_again(&mut self) {
-        let (child, public, admin) = spawn(self.folder.path(), &self.public);
+        let (child, public, admin) = spawn(&self.program, self.folder.path(), &self.public);
         (self.child, self.public, self.admin) = (child, public, admin);
     }
 
@@ -147,10 +153,11 @@ pub fn confab() -> Command {
     command
 }
 
-fn spawn(folder: &Path, listen: &str) -> (Child, String, String) {
+fn spawn(program: &Path, folder: &Path, listen: &str) -> (Child, String, String) {
     let log = fs::OpenOptions::new().append(true).create(true).open(folder.join("log"));
     let data: PathBuf = folder.join("data");
-    let mut child = confab()
+    let mut child = Command::new(program)
+        .env_clear()
         .arg("--config")
         .arg(folder.join("confab.toml"))
         .env("CONFAB_SERVER__LISTEN", listen)

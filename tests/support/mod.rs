@@ -1,5 +1,5 @@
 //! What the tests share: a real daemon, and a client that speaks the public protocol.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod client;
 pub mod daemon;

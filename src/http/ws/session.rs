@@ -132,7 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 let flush = SinkExt::<Message>::flush(&mut self.socket);
                 let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
             }
-            _ => self.close(reason).await,
+            // On the heap, because every idle session would carry the space for its end.
+            _ => Box::pin(self.close(reason)).await,
         }
         reason
     }

@@ -1,7 +1,8 @@
 //! The embedded store, on SQLite: one file, one writer thread, several readers.
 //!
-//! Callers never wait on a thread: a change is a [`job`] in a bounded queue before the
-//! [`writer`], a query runs on the blocking pool with one of the [`readers`].
+//! Callers never block a thread of the runtime: a change is a job in a bounded queue before the
+//! writer, a query runs on the blocking pool with one of the readers. The log is moved into the
+//! database beside the writer.
 
 mod changes;
 mod checkpoint;

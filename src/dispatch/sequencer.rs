@@ -1,0 +1,297 @@
+//! Puts what the nodes deliver back into the order of each conversation, and fetches from the
+//! store what a bus has lost.
+//!
+//! Two nodes that store in one conversation publish independently, so their frames may cross; and
+//! a bus that was away has lost some. The store has them all, in order.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use confab_plugin::UserId;
+use metrics::counter;
+use tokio::{sync::Semaphore, time::sleep};
+
+use super::report;
+use crate::{
+    bus::{Deliver, Envelope},
+    store::{Conversation, HistoryQuery, Message, Store, Timestamp},
+    wire::{Frame, Place},
+};
+
+/// How long a frame may be late before it is fetched from the store. Longer than the bus takes
+/// from node to node, shorter than people notice.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often a hole is looked for in the store before it is left to the client's `sync`.
+const TRIES: u32 = 50;
+
+/// Frames that wait behind a hole; further ones are fetched from the store in their turn.
+const MAX_HELD: usize = 256;
+
+/// Conversations of one user that are followed; beyond it the quiet ones are forgotten.
+const MAX_TRACKS: usize = 1024;
+
+/// Messages fetched at once.
+const PAGE: usize = 100;
+
+/// How far the clocks of nodes may differ.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// Users that are caught up at the same time.
+const CATCHING_UP: usize = 16;
+
+/// Users are spread over this many locks.
+const SHARDS: usize = 64;
+
+/// Delivers to the hub, in order.
+///
+/// Invariant: for each user and conversation, what reaches the hub has ascending `seq`, without
+/// a copy; and without a hole, but where the store could not be read for a long time.
+pub struct Sequencer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    hub: Arc<dyn Deliver>,
+    store: Arc<dyn Store>,
+    shards: [Mutex<HashMap<UserId, Tracks>>; SHARDS],
+    catching_up: Semaphore,
+}
+
+type Tracks = HashMap<Conversation, Track>;
+
+/// How far a user has been brought in one conversation.
+struct Track {
+    next: u64,
+    held: BTreeMap<u64, Envelope>,
+    filling: bool,
+}
+
+impl Sequencer {
+    /// In front of `hub`, with `store` to fetch from.
+    pub fn new(hub: Arc<dyn Deliver>, store: Arc<dyn Store>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                hub,
+                store,
+                shards: std::array::from_fn(|_| Mutex::default()),
+                catching_up: Semaphore::new(CATCHING_UP),
+            }),
+        }
+    }
+
+    /// Begins to follow a user: their first session has opened here.
+    pub fn open(&self, user: UserId) {
+        self.inner.lock(user).entry(user).or_default();
+    }
+
+    /// Delivers what a user may have missed since that moment.
+    pub fn catch_up(&self, user: UserId, since: SystemTime) {
+        let since = Timestamp::from(since.checked_sub(SKEW).unwrap_or(SystemTime::UNIX_EPOCH));
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.catch_up(user, since).await });
+    }
+
+    /// Forgets a user: their last session here has closed.
+    pub fn close(&self, user: UserId) {
+        self.inner.lock(user).remove(&user);
+    }
+}
+
+impl Deliver for Sequencer {
+    fn deliver(&self, envelope: Envelope) {
+        let Some(Place { conversation, seq }) = envelope.frame.place else {
+            self.inner.hub.deliver(envelope);
+            return;
+        };
+        let user = envelope.to;
+        let mut shard = self.inner.lock(user);
+        let Some(tracks) = shard.get_mut(&user) else { return };
+        if tracks.len() >= MAX_TRACKS && !tracks.contains_key(&conversation) {
+            tracks.retain(|_, track| track.filling);
+        }
+        let track = tracks.entry(conversation).or_insert_with(|| Track::from(seq));
+        if seq < track.next {
+            counter!("confab_bus_copies_total").increment(1);
+            return;
+        }
+        if seq == track.next || track.held.len() < MAX_HELD {
+            track.held.insert(seq, envelope);
+        }
+        track.release(&*self.inner.hub);
+        if !track.held.is_empty() && !track.filling {
+            track.filling = true;
+            let inner = Arc::clone(&self.inner);
+            tokio::spawn(async move { inner.fill(user, conversation).await });
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Tracks>> {
+        // The low bits of a ULID are random.
+        let shard = &self.shards[(user.as_u128() % SHARDS as u128) as usize];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with a track; nothing when its user has left.
+    fn with<T>(
+        &self,
+        user: UserId,
+        conversation: Conversation,
+        act: impl FnOnce(&mut Track) -> T,
+    ) -> Option<T> {
+        self.lock(user).get_mut(&user)?.get_mut(&conversation).map(act)
+    }
+
+    /// Fetches what is missing before the frames that are held.
+    async fn fill(&self, user: UserId, conversation: Conversation) {
+        for attempt in 1..=TRIES {
+            sleep(PATIENCE).await;
+            let hole = self.with(user, conversation, |track| {
+                track.filling = !track.held.is_empty();
+                track.filling.then_some(track.next)
+            });
+            let Some(Some(next)) = hole else { return };
+            if let Err(attempt) =
+                self.fetch(user, conversation, next - 1).await.map_err(|()| attempt)
+            {
+                sleep(PATIENCE * attempt).await;
+            }
+        }
+        // The store could not tell: go on after the hole, which the client's sync will close.
+        counter!("confab_bus_holes_total").increment(1);
+        self.with(user, conversation, |track| {
+            track.filling = false;
+            if let Some((&seq, _)) = track.held.first_key_value() {
+                track.next = seq;
+            }
+            track.release(&*self.hub);
+        });
+    }
+
+    /// Delivers all that the store has after `after`.
+    async fn fetch(
+        &self,
+        user: UserId,
+        conversation: Conversation,
+        mut after: u64,
+    ) -> Result<(), ()> {
+        loop {
+            let query = HistoryQuery { after: Some(after), before: None, limit: PAGE };
+            let page = self.store.history(conversation, query).await.map_err(|error| {
+                report("history", &error);
+            })?;
+            let Some(last) = page.messages.last() else { return Ok(()) };
+            after = last.seq;
+            self.with(user, conversation, |track| {
+                for message in &page.messages {
+                    track.take(user, message);
+                    track.release(&*self.hub);
+                }
+            });
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Delivers what the bus may have lost since then, to one user.
+    async fn catch_up(&self, user: UserId, since: Timestamp) {
+        let Ok(_turn) = self.catching_up.acquire().await else { return };
+        for attempt in 1..=TRIES {
+            if self.try_catch_up(user, since).await.is_ok() {
+                return;
+            }
+            sleep(PATIENCE * attempt).await;
+        }
+        counter!("confab_bus_holes_total").increment(1);
+    }
+
+    async fn try_catch_up(&self, user: UserId, since: Timestamp) -> Result<(), ()> {
+        let mut cursor = None;
+        loop {
+            let page = self.store.conversations(user, cursor, PAGE).await.map_err(|error| {
+                report("conversations", &error);
+            })?;
+            for summary in &page.conversations {
+                if summary.last_message.at < since {
+                    return Ok(());
+                }
+                let conversation = summary.last_message.conversation;
+                let known = self.with(user, conversation, |track| track.next - 1);
+                let after = match known {
+                    Some(after) => after,
+                    None => self.last_before(conversation, since).await?,
+                };
+                if !self.follow(user, conversation, after) {
+                    return Ok(());
+                }
+                self.fetch(user, conversation, after).await?;
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows a conversation from after this message on; `false` when the user has left.
+    fn follow(&self, user: UserId, conversation: Conversation, after: u64) -> bool {
+        match self.lock(user).get_mut(&user) {
+            Some(tracks) => {
+                tracks.entry(conversation).or_insert_with(|| Track::from(after + 1));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The last message before that moment, 0 for none.
+    async fn last_before(&self, conversation: Conversation, since: Timestamp) -> Result<u64, ()> {
+        let mut before = None;
+        loop {
+            let query = HistoryQuery { before, after: None, limit: PAGE };
+            let page = self.store.history(conversation, query).await.map_err(|error| {
+                report("history", &error);
+            })?;
+            if let Some(older) = page.messages.iter().rev().find(|message| message.at < since) {
+                return Ok(older.seq);
+            }
+            match page.messages.first() {
+                Some(first) if page.more => before = Some(first.seq),
+                _ => return Ok(0),
+            }
+        }
+    }
+}
+
+impl Track {
+    fn from(next: u64) -> Self {
+        Self { next, held: BTreeMap::new(), filling: false }
+    }
+
+    /// A message from the store, unless a frame of it is held: that one knows which session has
+    /// it already.
+    fn take(&mut self, user: UserId, message: &Message) {
+        if message.seq == self.next && !self.held.contains_key(&message.seq) {
+            let frame = Frame::message(message);
+            counter!("confab_messages_delivered_total", "path" => "store").increment(1);
+            self.held.insert(message.seq, Envelope { to: user, except: None, frame });
+        }
+    }
+
+    /// Delivers what is next. Under the lock, so that nothing overtakes.
+    fn release(&mut self, hub: &dyn Deliver) {
+        while let Some(envelope) = self.held.remove(&self.next) {
+            self.next += 1;
+            hub.deliver(envelope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Frames that come late, twice, or never.
+
+use std::sync::Mutex;
+
+use confab_plugin::SessionId;
+
+use super::*;
+use crate::store::{NewMessage, sqlite::SqliteStore};
+
+/// Remembers what reached it.
+#[derive(Default)]
+struct FakeHub(Mutex<Vec<(u64, Option<SessionId>)>>);
+
+impl Deliver for FakeHub {
+    fn deliver(&self, envelope: Envelope) {
+        let seq = envelope.frame.place.map_or(0, |place| place.seq);
+        self.0.lock().unwrap().push((seq, envelope.except));
+    }
+}
+
+impl FakeHub {
+    fn seqs(&self) -> Vec<u64> {
+        self.0.lock().unwrap().iter().map(|(seq, _)| *seq).collect()
+    }
+
+    async fn has(&self, expected: impl IntoIterator<Item = u64>) {
+        let expected: Vec<u64> = expected.into_iter().collect();
+        for _ in 0..1000 {
+            if self.seqs() == expected {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.seqs(), expected);
+    }
+}
+
+struct Scene {
+    hub: Arc<FakeHub>,
+    sequencer: Sequencer,
+    stored: Vec<Message>,
+    _folder: tempfile::TempDir,
+}
+
+fn ann() -> UserId {
+    UserId::from_u128(1)
+}
+
+fn bob() -> UserId {
+    UserId::from_u128(2)
+}
+
+impl Scene {
+    /// Bob is here; the store has this many messages from Ann to him, a minute apart.
+    async fn with(messages: i64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let config = crate::config::Store { path, ..crate::config::Store::default() };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config, 10).unwrap());
+        let new = |n| NewMessage {
+            from: ann(),
+            to: bob(),
+            content: n_text(n),
+            client_id: None,
+            at: Timestamp(n * 60_000),
+        };
+        let stored = store.append((1..=messages).map(new).collect()).await;
+        let hub = Arc::new(FakeHub::default());
+        let sequencer = Sequencer::new(Arc::clone(&hub) as _, store);
+        sequencer.open(bob());
+        let stored = stored.into_iter().map(|result| result.unwrap().message).collect();
+        Self { hub, sequencer, stored, _folder: folder }
+    }
+
+    fn deliver(&self, seq: usize) {
+        let frame = Frame::message(&self.stored[seq - 1]);
+        let except = Some(SessionId(seq as u64));
+        self.sequencer.deliver(Envelope { to: bob(), except, frame });
+    }
+}
+
+fn n_text(n: i64) -> Arc<str> {
+    n.to_string().into()
+}
+
+#[tokio::test]
+async fn frames_that_cross_are_put_in_order_and_copies_left_out() {
+    let scene = Scene::with(6).await;
+    for seq in [1, 3, 2, 2, 1, 6, 5, 4, 6] {
+        scene.deliver(seq);
+    }
+    assert_eq!(scene.hub.seqs(), [1, 2, 3, 4, 5, 6]);
+    let all = scene.hub.0.lock().unwrap();
+    assert!(all.iter().all(|(seq, except)| *except == Some(SessionId(*seq))));
+}
+
+#[tokio::test]
+async fn what_never_comes_is_fetched() {
+    let scene = Scene::with(500).await;
+    scene.deliver(1);
+    scene.deliver(400);
+    assert_eq!(scene.hub.seqs(), [1]);
+    scene.hub.has(1..=500).await;
+    let all = scene.hub.0.lock().unwrap();
+    assert_eq!(all[399], (400, Some(SessionId(400))), "the held frame keeps its exception");
+    assert_eq!(all[398], (399, None));
+}
+
+#[tokio::test]
+async fn more_than_can_be_held_is_fetched_too() {
+    let scene = Scene::with(1000).await;
+    scene.deliver(1);
+    for seq in 3..=1000 {
+        scene.deliver(seq);
+    }
+    scene.hub.has(1..=1000).await;
+}
+
+#[tokio::test]
+async fn a_hole_that_the_store_does_not_know_is_passed_over_in_the_end() {
+    let scene = Scene::with(2).await;
+    let mut late = scene.stored[1].clone();
+    scene.deliver(1);
+    late.seq = 9;
+    let frame = Frame::message(&late);
+    scene.sequencer.deliver(Envelope { to: bob(), except: None, frame });
+    scene.hub.has([1, 2, 9]).await;
+}
+
+#[tokio::test]
+async fn catching_up_brings_what_came_since() {
+    let scene = Scene::with(300).await;
+    let minute = |n: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(60 * n) + SKEW;
+    scene.sequencer.catch_up(bob(), minute(100));
+    scene.hub.has(100..=300).await;
+    scene.sequencer.catch_up(bob(), minute(1));
+    scene.deliver(300);
+    scene.sequencer.close(bob());
+    scene.deliver(300);
+    scene.hub.has(100..=300).await;
+}
