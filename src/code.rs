@@ -91,7 +91,7 @@ codes! {
     PluginFailed = "plugin_failed", 503;
     /// Too much waits already: try again in a moment.
     Overloaded = "overloaded", 503;
-    /// The store cannot be reached, or the daemon is stopping; nothing was stored.
+    /// The store cannot be reached, or the daemon is stopping: nothing is known to be stored.
     Unavailable = "unavailable", 503;
 }
 
@@ -144,7 +144,7 @@ impl From<crate::store::StoreError> for Refusal {
             ),
             StoreError::Unavailable(_) => Refusal::new(
                 Code::Unavailable,
-                "The message store cannot be reached: nothing was stored, try again.",
+                "The store did not answer: try again, a message with the same id.",
             ),
         }
     }
