@@ -1,5 +1,7 @@
 //! Promise 4: nothing is missed, however many conversations somebody has.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::sync::Arc;
