@@ -5,7 +5,7 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use confab_plugin::Manifest;
@@ -31,6 +31,9 @@ const ADMIN_CONNECTIONS: usize = 64;
 
 /// File descriptors for the store, the log, the runtime.
 const OTHER_DESCRIPTORS: usize = 128;
+
+/// What the store gets to finish, even when sessions have used up the grace.
+const LAST_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the daemon could not start or go on: one line, which says what to do.
 #[derive(Debug)]
@@ -202,11 +205,17 @@ impl Daemon {
         let _ = tokio::join!(listeners, self.hub.drain(left()));
         // Once more, for a session whose handshake was under way.
         let cut_off = self.hub.drain(left()).await;
-        // From here on nobody can send: what was taken is stored and answered.
-        self.dispatch.close().await;
-        let _ = tokio::time::timeout(left(), self.dispatch.chain().stop()).await;
-        self.bus.close().await;
-        self.store.close().await;
+        // From here on nobody can send: what was taken is stored and answered. A store that hangs
+        // must not hang the stop: what it has not confirmed, nobody was told of.
+        let close = async {
+            self.dispatch.close().await;
+            self.dispatch.chain().stop().await;
+            self.bus.close().await;
+            self.store.close().await;
+        };
+        if tokio::time::timeout(left().max(LAST_GRACE), close).await.is_err() {
+            tracing::error!("the store or a plugin did not end in time");
+        }
         self.upkeep.cancel();
         self.admin.close();
         let _ = tokio::time::timeout(left(), self.admin.wait()).await;

@@ -91,7 +91,7 @@ codes! {
     PluginFailed = "plugin_failed", 503;
     /// Too much waits already: try again in a moment.
     Overloaded = "overloaded", 503;
-    /// The store cannot be reached, or the daemon is stopping; nothing was stored.
+    /// The store does not answer, or the daemon is stopping: try again, a message with the same id.
     Unavailable = "unavailable", 503;
 }
 
@@ -144,7 +144,7 @@ impl From<crate::store::StoreError> for Refusal {
             ),
             StoreError::Unavailable(_) => Refusal::new(
                 Code::Unavailable,
-                "The message store cannot be reached: nothing was stored, try again.",
+                "The message store does not answer: try again, with the same id.",
             ),
         }
     }

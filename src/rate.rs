@@ -18,6 +18,12 @@ pub struct Rate {
     burst: Duration,
 }
 
+/// A wait as clients are told it: in seconds, rounded up.
+pub fn whole_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
 /// How much of a rate somebody has used.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage(Instant);

@@ -13,6 +13,15 @@ use tokio_util::sync::CancellationToken;
 pub fn on_signal() -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    // Its default would end the daemon without a drain, and operators send it to reload.
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!(
+                "SIGHUP: this version cannot reload, restart it to change configuration"
+            );
+        }
+    });
     let token = CancellationToken::new();
     let stop = token.clone();
     tokio::spawn(async move {

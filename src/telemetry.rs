@@ -39,7 +39,11 @@ pub fn start_log(config: &Log) -> WorkerGuard {
     // The level was checked with the configuration. The server library tells of every start and
     // stop; so do we.
     let level = format!("poem=warn,{}", config.level);
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Below this it would log the frames as they are, with the text of messages.
+    if let Ok(quiet) = "tungstenite=debug".parse() {
+        filter = filter.add_directive(quiet);
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let result = match config.format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

@@ -80,3 +80,14 @@ async fn new_sessions_are_refused_with_words_while_it_stops() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn sighup_does_no_harm() {
+    let daemon = Daemon::start("");
+    let mut ann = daemon.client("ann").await;
+    daemon.signal("HUP");
+    support::wait::until("it says so", async || daemon.log().contains("SIGHUP").then_some(()))
+        .await;
+    ann.say("@ann", "still here").await;
+    assert_eq!(ann.next().await["seq"], 1);
+}

@@ -228,3 +228,71 @@ async fn pings_cannot_fill_the_memory() {
     let grown = daemon.metric("process_resident_memory_bytes") - before;
     assert!(grown < 16.0 * 1024.0 * 1024.0, "{grown} bytes for one client");
 }
+
+/// What the server says until it closes, or until it is quiet.
+async fn says(daemon: &Daemon, request: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
+    let mut answer = Vec::new();
+    // A server that gives up early closes while this is being written.
+    let _ = socket.write_all(request).await;
+    let read = tokio::time::timeout(wait::DEADLINE, socket.read_to_end(&mut answer)).await;
+    let _ = read.expect("it is closed");
+    answer
+}
+
+#[tokio::test]
+async fn http2_is_refused() {
+    let daemon = Daemon::start("");
+    let mut settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    settings.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    assert_eq!(says(&daemon, &settings).await, b"");
+    let other = b"PRI * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(says(&daemon, other).await.starts_with(b"HTTP/1.1 404 "));
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_kept() {
+    // Long enough that only the bound on bytes can be what closes it.
+    let daemon = Daemon::start("[limits]\nrequest_timeout = \"5m\"\n");
+    let mut head = b"GET / HTTP/1.1\r\nHost: x\r\nX: ".to_vec();
+    head.resize(100_000, b'x');
+    assert_eq!(says(&daemon, &head).await, b"");
+}
+
+#[tokio::test]
+async fn an_upgrade_behind_another_request_stays_open() {
+    let daemon = Daemon::start("[limits]\nrequest_timeout = \"1s\"\nkeep_alive = \"1s\"\n");
+    let ann = daemon.http().register("ann");
+    let both = format!(
+        "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n\
+         GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        ann.id, ann.token
+    );
+    let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
+    socket.write_all(both.as_bytes()).await.expect("written");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(3), socket.read_to_end(&mut answer));
+    assert!(read.await.is_err(), "it stays open");
+    assert!(String::from_utf8_lossy(&answer).contains("HTTP/1.1 101 "));
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_takes_costs_little() {
+    let daemon = Daemon::start("");
+    let before = daemon.metric("process_resident_memory_bytes");
+    let mut sockets = Vec::new();
+    for _ in 0..50 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("small");
+        let mut socket =
+            socket.connect(daemon.address().parse().unwrap()).await.expect("connected");
+        socket.write_all(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+        let mut first = [0; 1];
+        socket.read_exact(&mut first).await.expect("the answer begins");
+        sockets.push(socket);
+    }
+    let grown = daemon.metric("process_resident_memory_bytes") - before;
+    assert!(grown < 50.0 * 800.0 * 1024.0, "{grown} bytes for 50 clients");
+}

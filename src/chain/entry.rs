@@ -113,14 +113,15 @@ impl Entry {
     }
 
     pub async fn start(&self) -> Result<(), HookError> {
-        match AssertUnwindSafe(self.plugin.start()).catch_unwind().await {
+        match AssertUnwindSafe(async { self.plugin.start().await }).catch_unwind().await {
             Ok(result) => result,
             Err(panic) => Err(HookError::new(format!("it panicked: {}", panic_text(&*panic)))),
         }
     }
 
     pub async fn stop(&self) {
-        if let Err(panic) = AssertUnwindSafe(self.plugin.stop()).catch_unwind().await {
+        let stop = AssertUnwindSafe(async { self.plugin.stop().await });
+        if let Err(panic) = stop.catch_unwind().await {
             self.report(&Failure::Panic(panic));
         }
     }
@@ -131,10 +132,13 @@ impl Entry {
     pub async fn before(&self, cx: &Context, event: &mut Event) -> Step {
         let mut copy = event.clone();
         let started = Instant::now();
-        let result = match self.mode {
-            Mode::Enforce => self.contained(cx, event, started).await,
-            Mode::Shadow => self.contained(cx, &mut copy, started).await,
+        let seen = match self.mode {
+            Mode::Enforce => &mut *event,
+            Mode::Shadow => &mut copy,
         };
+        // A hook that ran out of time is dropped, and what it held may panic then.
+        let limited = AssertUnwindSafe(self.limited(cx, seen, started)).catch_unwind();
+        let result = limited.await.unwrap_or_else(|panic| Err(Failure::Panic(panic)));
         self.meters.seconds.record(started.elapsed().as_secs_f64());
         let verdict = match result {
             Ok(verdict) => verdict,
@@ -163,31 +167,25 @@ impl Entry {
     }
 
     /// Polls once in place, and arms a timer only for a hook that waits.
-    async fn contained(
+    async fn limited(
         &self,
         cx: &Context,
         event: &mut Event,
         started: Instant,
     ) -> Result<Verdict, Failure> {
-        // The block also contains a panic of a hook that is not an `async fn`.
-        let hook = AssertUnwindSafe(async { self.plugin.before(cx, event).await });
-        let mut hook = pin!(hook.catch_unwind());
+        // The block also keeps a panic of a hook that is not an `async fn` for the first poll.
+        let mut hook = pin!(async { self.plugin.before(cx, event).await });
         let result = if let std::task::Poll::Ready(result) = poll!(hook.as_mut()) {
             result
         } else {
             let left = self.timeout.saturating_sub(started.elapsed());
-            match tokio::time::timeout(left, hook).await {
-                Ok(result) => result,
-                Err(_) => return Err(Failure::Timeout),
-            }
+            tokio::time::timeout(left, hook).await.map_err(|_| Failure::Timeout)?
         };
-        match result {
-            // A hook that blocks the thread cannot be interrupted, but it can be found out.
-            _ if started.elapsed() > self.timeout => Err(Failure::Timeout),
-            Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(error)) => Err(Failure::Error(error)),
-            Err(panic) => Err(Failure::Panic(panic)),
+        // A hook that blocks the thread cannot be interrupted, but it can be found out.
+        if started.elapsed() > self.timeout {
+            return Err(Failure::Timeout);
         }
+        result.map_err(Failure::Error)
     }
 
     pub fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {

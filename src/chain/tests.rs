@@ -20,6 +20,15 @@ struct Actor;
 #[serde(deny_unknown_fields)]
 struct NoOptions {}
 
+/// Panics when the hook that holds it is given up.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 static AFTER: Mutex<Vec<(String, &'static str)>> = Mutex::new(Vec::new());
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -35,6 +44,11 @@ impl Plugin for Actor {
             "panic" => panic!("on purpose"),
             "error" => Err(HookError::new("on purpose")),
             "sleep" => {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                Ok(Verdict::Pass)
+            }
+            "bomb" => {
+                let _bomb = Bomb;
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 Ok(Verdict::Pass)
             }
@@ -129,7 +143,7 @@ async fn entries_run_in_order_and_the_first_refusal_ends_the_chain() {
 
 #[tokio::test]
 async fn a_failing_hook_gets_what_on_error_says() {
-    for what in ["panic", "error", "sleep", "block"] {
+    for what in ["panic", "error", "sleep", "block", "bomb"] {
         let deny = chain(&[entry("strict", Mode::Enforce, OnError::Deny)]);
         assert_eq!(run(&deny, what).await, Err(("strict".into(), "plugin_failed".into())));
         let pass = chain(&[entry("lax", Mode::Enforce, OnError::Pass)]);

@@ -213,8 +213,8 @@ pub struct Limits {
     pub frame_rate: u32,
     /// Frames a session may send at once before frame_rate applies. From 1 to 1000000.
     pub frame_burst: u32,
-    /// Refused frames (malformed, or over the rate) in a row that end a session. From 1 to
-    /// 1000000.
+    /// Refused frames (malformed, or over the rate) that end a session; a good frame makes up
+    /// for one. From 1 to 1000000.
     pub refused_frames: u32,
     /// Logins and registrations from one address each minute, over time; 0 means no limit. At
     /// most 1000000.

@@ -57,11 +57,17 @@ pub struct Sequencer {
 struct Inner {
     hub: Arc<dyn Deliver>,
     store: Arc<dyn Store>,
-    shards: [Mutex<HashMap<UserId, Tracks>>; SHARDS],
+    shards: [Mutex<HashMap<UserId, Followed>>; SHARDS],
     catching_up: Semaphore,
 }
 
-type Tracks = HashMap<Conversation, Track>;
+/// A user who is connected here.
+#[derive(Default)]
+struct Followed {
+    /// Calls of `open` less calls of `close`, which may cross.
+    opened: u32,
+    tracks: HashMap<Conversation, Track>,
+}
 
 /// How far a user has been brought in one conversation.
 struct Track {
@@ -85,7 +91,7 @@ impl Sequencer {
 
     /// Begins to follow a user: their first session has opened here.
     pub fn open(&self, user: UserId) {
-        self.inner.lock(user).entry(user).or_default();
+        self.inner.lock(user).entry(user).or_default().opened += 1;
     }
 
     /// Delivers what a user may have missed since that moment.
@@ -97,7 +103,13 @@ impl Sequencer {
 
     /// Forgets a user: their last session here has closed.
     pub fn close(&self, user: UserId) {
-        self.inner.lock(user).remove(&user);
+        let mut shard = self.inner.lock(user);
+        if let Some(followed) = shard.get_mut(&user) {
+            followed.opened = followed.opened.saturating_sub(1);
+            if followed.opened == 0 {
+                shard.remove(&user);
+            }
+        }
     }
 }
 
@@ -109,7 +121,7 @@ impl Deliver for Sequencer {
         };
         let user = envelope.to;
         let mut shard = self.inner.lock(user);
-        let Some(tracks) = shard.get_mut(&user) else { return };
+        let Some(Followed { tracks, .. }) = shard.get_mut(&user) else { return };
         if tracks.len() >= MAX_TRACKS && !tracks.contains_key(&conversation) {
             tracks.retain(|_, track| track.filling);
         }
@@ -131,7 +143,7 @@ impl Deliver for Sequencer {
 }
 
 impl Inner {
-    fn lock(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Tracks>> {
+    fn lock(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Followed>> {
         // The low bits of a ULID are random.
         let shard = &self.shards[(user.as_u128() % SHARDS as u128) as usize];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -144,7 +156,7 @@ impl Inner {
         conversation: Conversation,
         act: impl FnOnce(&mut Track) -> T,
     ) -> Option<T> {
-        self.lock(user).get_mut(&user)?.get_mut(&conversation).map(act)
+        self.lock(user).get_mut(&user)?.tracks.get_mut(&conversation).map(act)
     }
 
     /// Fetches what is missing before the frames that are held.
@@ -242,8 +254,8 @@ impl Inner {
     /// Follows a conversation from after this message on; `false` when the user has left.
     fn follow(&self, user: UserId, conversation: Conversation, after: u64) -> bool {
         match self.lock(user).get_mut(&user) {
-            Some(tracks) => {
-                tracks.entry(conversation).or_insert_with(|| Track::from(after + 1));
+            Some(followed) => {
+                followed.tracks.entry(conversation).or_insert_with(|| Track::from(after + 1));
                 true
             }
             None => false,

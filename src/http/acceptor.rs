@@ -1,6 +1,8 @@
 //! Accepts connections, so many at a time, and gives each a deadline for its request.
 //!
-//! A server that only bounds idle time can be held open by one header each second.
+//! A server that only bounds idle time can be held open by one header each second. HTTP/2 is
+//! refused: the server would take any number of streams on one connection, and the bounds here
+//! hold for one request at a time.
 
 use std::{
     future::Future,
@@ -27,6 +29,13 @@ use tokio::{
 /// server's loop would otherwise spin.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The request line and the headers of one request, in bytes. The server's own bound is 400 KiB,
+/// which it would keep for everybody who never ends them.
+const HEAD: usize = 64 * 1024;
+
+/// What a connection begins with that will speak HTTP/2 (RFC 9113 section 3.4).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0";
+
 /// The bounds of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -36,6 +45,8 @@ pub struct Bounds {
     pub request: Duration,
     /// Without a request, or without taking the answer.
     pub keep_alive: Duration,
+    /// The body of one request, in bytes.
+    pub body: usize,
 }
 
 /// Accepts within bounds.
@@ -100,12 +111,16 @@ pub struct GuardedStream {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether bytes have come since the last answer.
     asking: bool,
+    /// How many.
+    asked: usize,
+    /// How much of [`HTTP2`] the connection began with, while that may go on.
+    http2: Option<usize>,
 }
 
 impl GuardedStream {
     fn new(inner: TcpStream, permit: OwnedSemaphorePermit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
-        Self { inner, _permit: permit, bounds, deadline, asking: true }
+        Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -127,12 +142,40 @@ impl GuardedStream {
     /// Notes that an answer, or a part of one, was taken by the client.
     fn written(&mut self, bytes: &[u8]) {
         if self.deadline.is_some() {
-            if self.asking && bytes.starts_with(b"HTTP/1.1 101 ") {
+            if bytes.starts_with(b"HTTP/1.1 101 ") {
                 self.deadline = None;
             }
             self.asking = false;
+            self.asked = 0;
             self.rearm(self.bounds.keep_alive);
         }
+    }
+
+    /// Notes what the client sent before it became a WebSocket.
+    ///
+    /// # Errors
+    /// When it is more than a request may have, or HTTP/2.
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.deadline.is_none() || bytes.is_empty() {
+            return Ok(());
+        }
+        if !self.asking {
+            self.asking = true;
+            self.rearm(self.bounds.request);
+        }
+        self.asked = self.asked.saturating_add(bytes.len());
+        if self.asked > self.bounds.body.saturating_add(HEAD) || self.is_http2(bytes) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(())
+    }
+
+    fn is_http2(&mut self, bytes: &[u8]) -> bool {
+        let Some(rest) = self.http2.and_then(|begun| HTTP2.get(begun..)) else { return false };
+        let length = rest.len().min(bytes.len());
+        let goes_on = rest.get(..length) == bytes.get(..length);
+        self.http2 = self.http2.filter(|_| goes_on).map(|begun| begun + length);
+        goes_on && length == rest.len()
     }
 }
 
@@ -144,12 +187,8 @@ impl AsyncRead for GuardedStream {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut self.inner).poll_read(cx, buffer) {
-            if !self.asking && buffer.filled().len() > before {
-                self.asking = true;
-                let time = self.bounds.request;
-                self.rearm(time);
-            }
-            return Poll::Ready(result);
+            let bytes = buffer.filled().get(before..).unwrap_or_default();
+            return Poll::Ready(result.and_then(|()| self.read(bytes)));
         }
         self.poll_deadline(cx).map(Err)
     }

@@ -1,7 +1,10 @@
 //! The API's description, and a page to try it.
 
+use std::io;
+
 use bytes::Bytes;
-use poem::{Response, Route, endpoint::make_sync, get, http::header};
+use futures_util::stream;
+use poem::{Body, Response, Route, endpoint::make_sync, get, http::header};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
 /// The page carries its own scripts and styles, and may only speak with this server.
@@ -24,14 +27,25 @@ pub fn add<T: OpenApi + 'static, W: Webhook + 'static>(
     routes: Route,
     service: &OpenApiService<T, W>,
 ) -> Route {
-    // Shared by all answers: the page has a megabyte and a half.
     let (spec, page) = (Bytes::from(service.spec()), Bytes::from(service.swagger_ui_html()));
-    let spec = move |_| Response::builder().content_type("application/json").body(spec.clone());
-    let page = move |_| {
+    let spec = move |_| -> Response {
+        Response::builder().content_type("application/json").body(spec.clone())
+    };
+    let page = move |_| -> Response {
         Response::builder()
             .content_type("text/html; charset=utf-8")
             .header(header::CONTENT_SECURITY_POLICY, POLICY)
-            .body(page.clone())
+            .body(in_pieces(page.clone()))
     };
     routes.at("/openapi.json", get(make_sync(spec))).at("/docs", get(make_sync(page)))
+}
+
+/// The page has 1.6 MB. The server would copy all of a body that it is given whole, for every
+/// client that asks and takes nothing; of one that comes in pieces it copies 400 KiB at most.
+fn in_pieces(text: Bytes) -> Body {
+    const PIECE: usize = 16 * 1024;
+    let pieces = (0..text.len()).step_by(PIECE);
+    Body::from_bytes_stream(stream::iter(
+        pieces.map(move |from| Ok::<_, io::Error>(text.slice(from..text.len().min(from + PIECE)))),
+    ))
 }

@@ -33,7 +33,7 @@ use crate::{
     directory::{Directory, Profile},
     dispatch::{Dispatch, report},
     hub::Hub,
-    rate::{KeyedRate, Rate},
+    rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
 pub use server::{Serving, bind, serve};
@@ -99,8 +99,7 @@ impl State {
         self.attempts.take(&address, std::time::Instant::now()).map_err(|wait| {
             let message = "Too many logins and registrations from your address: wait a little.";
             let mut refusal = Refusal::new(Code::RateLimited, message);
-            let seconds = wait.as_secs_f64().ceil() as u64;
-            refusal.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+            refusal.retry_after = Some(whole_seconds(wait));
             refusal
         })
     }

@@ -56,6 +56,7 @@ where
         connections: serving.connections,
         request: limits.request_timeout.0,
         keep_alive: limits.keep_alive.0,
+        body: limits.body.as_usize(),
     };
     let acceptor = Guarded::new(serving.listener, bounds)?;
     Server::new_with_acceptor(acceptor)

@@ -20,7 +20,8 @@ use crate::{
 /// The queue of one session, filled from anywhere and emptied by the session's task.
 ///
 /// Invariant: the answers to the session's own messages leave in the order in which the
-/// messages arrived, whichever of them is stored first.
+/// messages arrived, whichever of them is stored first; and what is delivered after such an answer
+/// leaves after it, so that a conversation's `seq` ascends.
 pub struct Outbox {
     inner: Mutex<Inner>,
     waker: AtomicWaker,
@@ -33,12 +34,24 @@ pub struct Outbox {
 struct Inner {
     frames: VecDeque<Frame>,
     bytes: usize,
-    /// The answers owed to the session's own messages, oldest first; `None` while it is not
-    /// known. An inner `None` is an answer that is not told.
-    owed: VecDeque<Option<Option<Frame>>>,
+    /// The answers owed to the session's own messages, oldest first.
+    owed: VecDeque<Owed>,
     /// How many answers have left `owed` since the session began.
     answered: u64,
+    /// How many answers in `owed` are known, and wait for an older one.
+    known: usize,
+    /// The frames, and their bytes, that wait behind those.
+    behind: (usize, usize),
     closing: Option<CloseReason>,
+}
+
+/// The answer owed to one of the session's own messages.
+#[derive(Default)]
+struct Owed {
+    /// `None` while it is not known. An inner `None` is an answer that is not told.
+    answer: Option<Option<Frame>>,
+    /// What was delivered after it was known.
+    behind: Vec<Frame>,
 }
 
 /// What the session's task has to do.
@@ -146,27 +159,49 @@ impl Inner {
     }
 
     fn push(&mut self, frame: Frame, bounds: &Outbox) {
-        if self.closing == Some(CloseReason::SlowClient) {
+        if !self.make_room(&frame, bounds) {
             return;
         }
-        let over = |inner: &Inner| {
-            inner.frames.len() >= bounds.max_frames
-                || inner.bytes + frame.text.len() > bounds.max_bytes
-        };
-        // A single frame larger than the bound (a page of `sync`) goes to an empty outbox.
-        if over(self) && !self.frames.is_empty() {
-            if frame.ephemeral {
-                counter!("confab_ephemeral_dropped_total").increment(1);
-                return;
-            }
-            self.drop_ephemeral();
-            if over(self) && !self.frames.is_empty() {
-                self.close(CloseReason::SlowClient);
-                return;
-            }
+        if self.known > 0
+            && !frame.ephemeral
+            && let Some(owed) = self.owed.iter_mut().rfind(|owed| owed.answer.is_some())
+        {
+            self.behind.0 += 1;
+            self.behind.1 += frame.text.len();
+            owed.behind.push(frame);
+        } else {
+            self.queue(frame);
         }
+    }
+
+    fn queue(&mut self, frame: Frame) {
         self.bytes += frame.text.len();
         self.frames.push_back(frame);
+    }
+
+    /// Whether the frame may be queued; if not, it is left out, or the session is given up.
+    fn make_room(&mut self, frame: &Frame, bounds: &Outbox) -> bool {
+        if self.closing == Some(CloseReason::SlowClient) {
+            return false;
+        }
+        let over = |inner: &Inner| {
+            let frames = inner.frames.len() + inner.behind.0;
+            let bytes = inner.bytes + inner.behind.1 + frame.text.len();
+            // A single frame larger than the bound (a page of `sync`) goes to an empty outbox.
+            frames > 0 && (frames >= bounds.max_frames || bytes > bounds.max_bytes)
+        };
+        if over(self) {
+            if frame.ephemeral {
+                counter!("confab_ephemeral_dropped_total").increment(1);
+                return false;
+            }
+            self.drop_ephemeral();
+            if over(self) {
+                self.close(CloseReason::SlowClient);
+                return false;
+            }
+        }
+        true
     }
 
     fn drop_ephemeral(&mut self) {
@@ -184,18 +219,29 @@ impl Inner {
         if reason == CloseReason::SlowClient {
             self.frames = VecDeque::new();
             self.bytes = 0;
+            self.behind = (0, 0);
+            for owed in &mut self.owed {
+                owed.behind = Vec::new();
+            }
         }
     }
 
     fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
         let place = number.checked_sub(self.answered).and_then(|n| usize::try_from(n).ok());
         if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
-            *owed = Some(answer);
+            owed.answer = Some(answer);
+            self.known += 1;
         }
-        while let Some(Some(_)) = self.owed.front() {
+        while self.owed.front().is_some_and(|owed| owed.answer.is_some()) {
+            let Some(owed) = self.owed.pop_front() else { break };
             self.answered += 1;
-            if let Some(Some(Some(frame))) = self.owed.pop_front() {
-                self.push(frame, bounds);
+            self.known -= 1;
+            self.behind.0 -= owed.behind.len();
+            self.behind.1 -= owed.behind.iter().map(|frame| frame.text.len()).sum::<usize>();
+            for frame in owed.answer.flatten().into_iter().chain(owed.behind) {
+                if self.make_room(&frame, bounds) {
+                    self.queue(frame);
+                }
             }
         }
     }
@@ -217,7 +263,7 @@ impl Ticket {
     pub fn take(session: &Arc<Session>, client_id: Option<Arc<str>>) -> Self {
         let mut inner = session.outbox().lock();
         let number = inner.answered + inner.owed.len() as u64;
-        inner.owed.push_back(None);
+        inner.owed.push_back(Owed::default());
         drop(inner);
         Self { session: Arc::clone(session), number, client_id, answered: false }
     }
@@ -267,93 +313,4 @@ impl Drop for Ticket {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use confab_plugin::{User, UserId, testkit};
-    use futures_util::task::noop_waker_ref;
-    use tokio_tungstenite::tungstenite::Utf8Bytes;
-
-    use super::*;
-
-    fn session(frames: usize, bytes: u64) -> Arc<Session> {
-        let limits = config::Limits {
-            outbox_frames: frames,
-            outbox: confab_plugin::ByteSize(bytes),
-            in_flight: 2,
-            ..config::Limits::default()
-        };
-        let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
-        Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), &limits))
-    }
-
-    fn frame(text: &str, ephemeral: bool) -> Frame {
-        Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None }
-    }
-
-    fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
-        match session.outbox().poll_take(&mut Context::from_waker(noop_waker_ref())) {
-            Poll::Ready(out) => {
-                Some((out.frames.iter().map(|f| f.text.to_string()).collect(), out.closing))
-            }
-            Poll::Pending => None,
-        }
-    }
-
-    #[test]
-    fn ephemeral_frames_go_first_and_then_the_session() {
-        let session = session(3, 1000);
-        assert!(take(&session).is_none());
-        session.outbox().push(frame("m1", false));
-        session.outbox().push(frame("t1", true));
-        session.outbox().push(frame("m2", false));
-        session.outbox().push(frame("t2", true));
-        session.outbox().push(frame("m3", false));
-        assert_eq!(session.outbox().closing(), None);
-        session.outbox().push(frame("m4", false));
-        assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
-    }
-
-    #[test]
-    fn bytes_are_bounded_too() {
-        let session = session(100, 10);
-        session.outbox().push(frame("a page larger than the bound", false));
-        assert_eq!(take(&session).unwrap().0.len(), 1);
-        session.outbox().push(frame("12345", false));
-        session.outbox().push(frame("12345", false));
-        assert_eq!(session.outbox().closing(), None);
-        session.outbox().push(frame("1", false));
-        assert_eq!(session.outbox().closing(), Some(CloseReason::SlowClient));
-    }
-
-    #[test]
-    fn answers_keep_the_order_of_the_messages() {
-        let session = session(10, 1000);
-        let one = Ticket::take(&session, None);
-        let two = Ticket::take(&session, Some("id2".into()));
-        assert!(!session.outbox().has_room());
-        two.refuse(&Refusal::new(Code::Overloaded, "later"));
-        assert!(take(&session).is_none());
-        one.echo(frame("one", false));
-        let (frames, _) = take(&session).unwrap();
-        assert_eq!(frames[0], "one");
-        assert!(frames[1].contains("overloaded") && frames[1].contains("id2"));
-        assert!(session.outbox().has_room());
-
-        let three = Ticket::take(&session, None);
-        drop(Ticket::take(&session, None));
-        three.stay_silent();
-        let (frames, _) = take(&session).unwrap();
-        assert_eq!(frames.len(), 1);
-        assert!(frames[0].contains("internal"));
-    }
-
-    #[test]
-    fn the_first_reason_stays() {
-        let session = session(10, 1000);
-        session.outbox().close(CloseReason::TokenExpired);
-        session.outbox().close(CloseReason::GoingAway);
-        assert_eq!(take(&session).unwrap().1, Some(CloseReason::TokenExpired));
-        assert_eq!(UserId::from_u128(1), session.user().id);
-    }
-}
+mod tests;

@@ -73,6 +73,8 @@ pub enum CloseReason {
     Idle,
     /// The token has expired.
     TokenExpired,
+    /// The session's task panicked: a defect.
+    Failed,
 }
 
 impl CloseReason {
@@ -85,6 +87,7 @@ impl CloseReason {
             CloseReason::InvalidText => 1007,
             CloseReason::Policy | CloseReason::Idle => 1008,
             CloseReason::TooBig => 1009,
+            CloseReason::Failed => 1011,
             CloseReason::SlowClient => 1013,
             CloseReason::TokenExpired => 4401,
         }
@@ -102,6 +105,7 @@ impl CloseReason {
             CloseReason::SlowClient => "slow_client",
             CloseReason::Idle => "idle",
             CloseReason::TokenExpired => "token_expired",
+            CloseReason::Failed => "failed",
         }
     }
 
@@ -117,6 +121,7 @@ impl CloseReason {
             CloseReason::SlowClient => "you read too slowly: reconnect and sync",
             CloseReason::Idle => "nothing was heard from you",
             CloseReason::TokenExpired => "the token has expired: log in again",
+            CloseReason::Failed => "the server failed",
         }
     }
 }

@@ -3,9 +3,10 @@
 mod handshake;
 mod session;
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use confab_plugin::{Connect, Decision, Event};
+use futures_util::FutureExt;
 use metrics::counter;
 use poem::{
     Request, Response, handler,
@@ -23,7 +24,7 @@ use crate::{
     chain::Refused,
     code::{Code, Refusal},
     config,
-    hub::{AddError, Session},
+    hub::{AddError, CloseReason, Session},
     store::Timestamp,
 };
 use handshake::Handshake;
@@ -46,13 +47,16 @@ pub struct Sessions {
 impl From<&config::Limits> for Sessions {
     fn from(limits: &config::Limits) -> Self {
         // The largest frame that is ever written is a page of `sync`, in which escapes may
-        // double each byte of text. Without a bound, the answers to unread pings pile up.
-        let page = 2 * limits.sync.as_usize() + 512 * limits.sync_messages;
+        // double each byte of text. It also holds two read marks of up to 132 bytes for each
+        // conversation that it tells of and that the client's frame names, in 8 bytes at least.
+        // Without a bound, the answers to unread pings pile up.
+        let page = 2 * limits.sync.as_usize() + (512 + 264) * limits.sync_messages;
+        let page = page.saturating_add(limits.frame.as_usize().saturating_mul(264 / 8));
         let largest = page.max(2 * limits.content.as_usize() + 1024);
         let socket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(WRITE_BUFFER + largest + 1024)
+            .max_write_buffer_size(largest.saturating_add(WRITE_BUFFER + 1024))
             .max_message_size(Some(limits.frame.as_usize()))
             .max_frame_size(Some(limits.frame.as_usize()));
         Self { bounds: Bounds::from(limits), socket }
@@ -115,9 +119,12 @@ pub async fn upgrade(
                     WebSocketStream::from_raw_socket(stream, Role::Server, Some(sessions.socket))
                         .await;
                 let (session, dispatch) = (Arc::clone(&session), Arc::clone(&dispatch));
-                SessionLoop::new(socket, session, dispatch, sessions.bounds, expires).run().await
+                let session =
+                    SessionLoop::new(socket, session, dispatch, sessions.bounds, expires).run();
+                // A session that panics must leave the hub like any other.
+                AssertUnwindSafe(session).catch_unwind().await.unwrap_or(CloseReason::Failed)
             }
-            _ => crate::hub::CloseReason::Client,
+            _ => CloseReason::Client,
         };
         counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
         dispatch.disconnect(&session, reason).await;

@@ -26,7 +26,7 @@ use crate::{
     config,
     dispatch::{Dispatch, Received},
     hub::{CloseReason, Outbound, Session},
-    rate::{Rate, Usage},
+    rate::{Rate, Usage, whole_seconds},
     wire::{Frame, client_id_of},
 };
 
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         if let Err(wait) = self.bounds.rate.take(&mut self.usage, self.heard.into_std()) {
             let mut refusal = Refusal::new(Code::RateLimited, "Too many frames: wait a little.");
-            refusal.retry_after = Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1));
+            refusal.retry_after = Some(whole_seconds(wait));
             return self.refuse(&refusal, message.to_text().ok());
         }
         match message {
@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         self.busy = false;
         match received {
             Received::Understood => {
-                self.refused = 0;
+                self.refused = self.refused.saturating_sub(1);
                 Ok(())
             }
             Received::Refused => self.count_refused(),

@@ -120,10 +120,7 @@ fn commit(
     healthy: bool,
     mut group: Vec<Box<dyn Job>>,
 ) -> Result<(), String> {
-    let now = Instant::now();
-    for late in group.extract_if(.., |job| job.deadline() <= now) {
-        late.refused("it waited too long");
-    }
+    refuse_late(&mut group);
     if group.is_empty() {
         return Ok(());
     }
@@ -146,14 +143,24 @@ fn commit(
     }
 }
 
+/// Refuses what nobody waits for any more, rather than store what its caller was told is not.
+fn refuse_late(group: &mut Vec<Box<dyn Job>>) {
+    let now = Instant::now();
+    for late in group.extract_if(.., |job| job.deadline() <= now) {
+        late.refused("it waited too long");
+    }
+}
+
 /// Dropping the transaction without a commit rolls it back.
 fn transact(
     db: &mut Connection,
     heads: &mut Heads,
     healthy: bool,
-    group: &mut [Box<dyn Job>],
+    group: &mut Vec<Box<dyn Job>>,
 ) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another program may have held the database for long.
+    refuse_late(group);
     let mut work = Work { db: &transaction, heads, healthy };
     for job in group {
         job.run(&mut work)?;

@@ -1,0 +1,119 @@
+//! The order and the bounds of what waits.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use confab_plugin::{User, UserId, testkit};
+use futures_util::task::noop_waker_ref;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::*;
+
+fn session(frames: usize, bytes: u64) -> Arc<Session> {
+    let limits = config::Limits {
+        outbox_frames: frames,
+        outbox: confab_plugin::ByteSize(bytes),
+        in_flight: 2,
+        ..config::Limits::default()
+    };
+    let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
+    Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), &limits))
+}
+
+fn frame(text: &str, ephemeral: bool) -> Frame {
+    Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None }
+}
+
+fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
+    match session.outbox().poll_take(&mut Context::from_waker(noop_waker_ref())) {
+        Poll::Ready(out) => {
+            Some((out.frames.iter().map(|f| f.text.to_string()).collect(), out.closing))
+        }
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn ephemeral_frames_go_first_and_then_the_session() {
+    let session = session(3, 1000);
+    assert!(take(&session).is_none());
+    session.outbox().push(frame("m1", false));
+    session.outbox().push(frame("t1", true));
+    session.outbox().push(frame("m2", false));
+    session.outbox().push(frame("t2", true));
+    session.outbox().push(frame("m3", false));
+    assert_eq!(session.outbox().closing(), None);
+    session.outbox().push(frame("m4", false));
+    assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    let session = session(100, 10);
+    session.outbox().push(frame("a page larger than the bound", false));
+    assert_eq!(take(&session).unwrap().0.len(), 1);
+    session.outbox().push(frame("12345", false));
+    session.outbox().push(frame("12345", false));
+    assert_eq!(session.outbox().closing(), None);
+    session.outbox().push(frame("1", false));
+    assert_eq!(session.outbox().closing(), Some(CloseReason::SlowClient));
+}
+
+#[test]
+fn answers_keep_the_order_of_the_messages() {
+    let session = session(10, 1000);
+    let one = Ticket::take(&session, None);
+    let two = Ticket::take(&session, Some("id2".into()));
+    assert!(!session.outbox().has_room());
+    two.refuse(&Refusal::new(Code::Overloaded, "later"));
+    assert!(take(&session).is_none());
+    one.echo(frame("one", false));
+    let (frames, _) = take(&session).unwrap();
+    assert_eq!(frames[0], "one");
+    assert!(frames[1].contains("overloaded") && frames[1].contains("id2"));
+    assert!(session.outbox().has_room());
+
+    let three = Ticket::take(&session, None);
+    drop(Ticket::take(&session, None));
+    three.stay_silent();
+    let (frames, _) = take(&session).unwrap();
+    assert_eq!(frames.len(), 1);
+    assert!(frames[0].contains("internal"));
+}
+
+#[test]
+fn what_is_delivered_after_an_answer_leaves_after_it() {
+    let session = session(4, 1000);
+    let one = Ticket::take(&session, None);
+    let two = Ticket::take(&session, None);
+    session.outbox().push(frame("before", false));
+    two.echo(frame("two", false));
+    session.outbox().push(frame("after two", false));
+    session.outbox().push(frame("typing", true));
+    assert_eq!(take(&session).unwrap().0, ["before", "typing"]);
+    one.echo(frame("one", false));
+    session.outbox().push(frame("last", false));
+    assert_eq!(take(&session).unwrap().0, ["one", "two", "after two", "last"]);
+}
+
+#[test]
+fn what_waits_behind_an_answer_is_bounded() {
+    let session = session(2, 1000);
+    let one = Ticket::take(&session, None);
+    Ticket::take(&session, None).echo(frame("two", false));
+    session.outbox().push(frame("a", false));
+    session.outbox().push(frame("b", false));
+    assert_eq!(session.outbox().closing(), None);
+    session.outbox().push(frame("c", false));
+    assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
+    one.echo(frame("one", false));
+    assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
+}
+
+#[test]
+fn the_first_reason_stays() {
+    let session = session(10, 1000);
+    session.outbox().close(CloseReason::TokenExpired);
+    session.outbox().close(CloseReason::GoingAway);
+    assert_eq!(take(&session).unwrap().1, Some(CloseReason::TokenExpired));
+    assert_eq!(UserId::from_u128(1), session.user().id);
+}

@@ -1,0 +1,94 @@
+//! Frames as the protocol writes them, and texts that are none.
+
+use super::*;
+
+fn refused(text: &str) -> (String, Option<String>) {
+    let error = ClientFrame::parse(text).unwrap_err();
+    (error.refusal.code.into_owned(), error.id)
+}
+
+#[test]
+fn the_four_frames_are_read() {
+    let frame = ClientFrame::parse(r#"{"event":"message","to":"@bob","content":"a\nb"}"#);
+    let Ok(ClientFrame::Message { to, content, id: None }) = frame else { panic!("{frame:?}") };
+    assert!(matches!(to, Cow::Borrowed("@bob")));
+    assert_eq!(content, "a\nb");
+    assert_eq!(
+        ClientFrame::parse(r#"{"to":"x","event":"typing"}"#),
+        Ok(ClientFrame::Typing { to: "x".into(), on: true })
+    );
+    assert_eq!(
+        ClientFrame::parse(r#"{"event":"seen","to":"x","upto":7}"#),
+        Ok(ClientFrame::Seen { to: "x".into(), upto: Some(7) })
+    );
+    let have = HashMap::from([("x".into(), 3)]);
+    assert_eq!(
+        ClientFrame::parse(r#"{"event":"sync","have":{"x":3}}"#),
+        Ok(ClientFrame::Sync { have })
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_the_frames_id() {
+    for (text, code) in [
+        ("", "malformed"),
+        ("{", "malformed"),
+        ("[]", "malformed"),
+        ("null", "malformed"),
+        (r#"["message","x","y",null,null,null,null]"#, "malformed"),
+        ("{}", "malformed"),
+        (r#"{"event":"message"}"#, "malformed"),
+        (r#"{"event":"message","to":"x"}"#, "malformed"),
+        (r#"{"event":"message","to":1,"content":"y"}"#, "malformed"),
+        (r#"{"event":"message","to":{"$ne":null},"content":"y"}"#, "malformed"),
+        (r#"{"event":"message","to":"x","to":"z","content":"y"}"#, "malformed"),
+        (r#"{"event":"message","to":"x","content":"y","extra":1}"#, "malformed"),
+        (r#"{"event":"message","to":"x","content":"y","on":true}"#, "malformed"),
+        (r#"{"event":"typing","to":"x","on":"yes"}"#, "malformed"),
+        (r#"{"event":"seen","to":"x","upto":-1}"#, "malformed"),
+        (r#"{"event":"seen","to":"x","upto":1.5}"#, "malformed"),
+        (r#"{"event":"sync"}"#, "malformed"),
+        (r#"{"event":"sync","have":[]}"#, "malformed"),
+        (r#"{"event":"message","to":"x","content":"\ud800"}"#, "malformed"),
+        (r#"{"event":"shout","to":"x"}"#, "unknown_event"),
+    ] {
+        assert_eq!(refused(text), (code.to_owned(), None), "{text}");
+    }
+    let (code, id) = refused(r#"{"event":"message","to":1,"id":"m1"}"#);
+    assert_eq!((code.as_str(), id.as_deref()), ("malformed", Some("m1")));
+}
+
+#[test]
+fn a_message_is_written_as_the_protocol_says() {
+    let (a, b) = (UserId::from_u128(1), UserId::from_u128(2));
+    let message = Message {
+        conversation: Conversation::between(b, a),
+        seq: 7,
+        from: b,
+        to: a,
+        content: "hi \"you\"\n".into(),
+        client_id: None,
+        at: Timestamp(1_700_000_000_123),
+    };
+    assert_eq!(
+        &*Frame::message(&message).text,
+        r#"{"event":"message","conversation":"00000000000000000000000001_00000000000000000000000002","seq":7,"from":"00000000000000000000000002","to":"00000000000000000000000001","content":"hi \"you\"\n","at":"2023-11-14T22:13:20.123Z"}"#
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+        let _ = ClientFrame::parse(&text);
+    }
+
+    #[test]
+    fn every_text_survives_as_content(content in ".{0,200}", id in "[!-~]{1,64}") {
+        let frame = serde_json::json!({"event":"message","to":"x","content":content,"id":id});
+        let text = frame.to_string();
+        let parsed = ClientFrame::parse(&text);
+        proptest::prop_assert_eq!(parsed, Ok(ClientFrame::Message {
+            to: "x".into(), content: content.into(), id: Some(id.into()),
+        }));
+    }
+}
