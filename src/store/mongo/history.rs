@@ -24,7 +24,8 @@ pub(super) struct Part {
     pub backward: bool,
     /// The most messages.
     pub most: usize,
-    /// No more are read once they have more text than this.
+    /// Bytes of text; the first message, besides the first one of all, that does not fit is the
+    /// last one read.
     pub bytes: usize,
 }
 
@@ -36,7 +37,7 @@ pub(super) async fn read(
     mut part: Part,
 ) -> Result<Vec<Stored>, StoreError> {
     let mut messages: Vec<Stored> = Vec::new();
-    let mut bytes = 0;
+    let mut bytes = part.bytes;
     loop {
         let left = part.most.saturating_sub(messages.len());
         if left == 0 || part.before.min(END) <= part.after.saturating_add(1) {
@@ -62,9 +63,11 @@ pub(super) async fn read(
                 odd("messages");
                 continue;
             };
-            bytes += stored.message.content.len();
+            let length = stored.message.content.len();
+            let fits = length <= bytes || messages.is_empty();
+            bytes = bytes.saturating_sub(length);
             messages.push(stored);
-            if bytes > part.bytes {
+            if !fits {
                 return Ok(messages);
             }
         }
