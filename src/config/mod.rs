@@ -16,6 +16,7 @@ mod given;
 mod layers;
 mod load;
 mod log_level;
+mod mongo_uri;
 mod redis_url;
 mod rules;
 mod schema;

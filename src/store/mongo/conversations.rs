@@ -119,7 +119,7 @@ pub(super) async fn conversations(
     // One more than fits tells whether there is more.
     while !ended && found.len() <= limit {
         let mut some = Vec::new();
-        while some.len() < AT_ONCE.min(limit + 1 - found.len()) {
+        while some.len() < AT_ONCE.min((limit - found.len()).saturating_add(1)) {
             match rows.next().await? {
                 Some(row) => some.push(row),
                 None => {

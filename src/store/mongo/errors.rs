@@ -47,7 +47,7 @@ impl std::error::Error for OpenError {}
 /// For the operator's log: on one line, and not too long.
 pub(super) fn one_line(error: &Error) -> String {
     let text: String =
-        error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        error.kind.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,

@@ -13,6 +13,9 @@ use crate::store::{Conversation, HistoryPage, HistoryQuery, StoreError};
 /// Messages that are fetched at once when only some bytes of them are wanted.
 const BATCH: u32 = 64;
 
+/// How many more are fetched once some were skipped.
+const LOOK_FURTHER: usize = 100;
+
 /// Which messages of a conversation to read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -24,7 +27,8 @@ pub(super) struct Part {
     pub backward: bool,
     /// The most messages.
     pub most: usize,
-    /// No more are read once they have more text than this.
+    /// Bytes of text; the first message, besides the first one of all, that does not fit is the
+    /// last one read.
     pub bytes: usize,
 }
 
@@ -36,17 +40,18 @@ pub(super) async fn read(
     mut part: Part,
 ) -> Result<Vec<Stored>, StoreError> {
     let mut messages: Vec<Stored> = Vec::new();
-    let mut bytes = 0;
+    let mut bytes = part.bytes;
+    let mut spare = 0;
     loop {
-        let left = part.most.saturating_sub(messages.len());
-        if left == 0 || part.before.min(END) <= part.after.saturating_add(1) {
+        let wanted = part.most.saturating_sub(messages.len()).saturating_add(spare);
+        if messages.len() >= part.most || part.before.min(END) <= part.after.saturating_add(1) {
             return Ok(messages);
         }
         let collection = space.stored(conversation);
         let mut find = collection
             .find(space.layout.between(conversation, part.after, part.before))
             .sort(doc! { "_id": if part.backward { -1 } else { 1 } })
-            .limit(i64::try_from(left).unwrap_or(i64::MAX))
+            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
             .max_time(space.timeout);
         if part.bytes < usize::MAX {
             find = find.batch_size(BATCH);
@@ -62,20 +67,24 @@ pub(super) async fn read(
                 odd("messages");
                 continue;
             };
-            bytes += stored.message.content.len();
+            let length = stored.message.content.len();
+            let fits = length <= bytes || messages.is_empty();
+            bytes = bytes.saturating_sub(length);
             messages.push(stored);
-            if bytes > part.bytes {
+            if !fits || messages.len() >= part.most {
                 return Ok(messages);
             }
         }
         // Only if some were skipped is there anything more to fetch.
-        let Some(last) = last.filter(|_| fetched >= left) else {
+        if fetched < wanted || last.is_none() && spare > 0 {
             return Ok(messages);
-        };
-        if part.backward {
-            part.before = last;
-        } else {
-            part.after = last;
+        }
+        // Where one is odd, others are likely to be.
+        spare = LOOK_FURTHER;
+        match last {
+            Some(last) if part.backward => part.before = last,
+            Some(last) => part.after = last,
+            None => {}
         }
     }
 }

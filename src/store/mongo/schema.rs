@@ -142,7 +142,7 @@ async fn collection(space: &Space, name: &str, rules: Document) -> Outcome<()> {
     if space
         .database
         .list_collections()
-        .filter(doc! { "name": name, "options.validator": &rules })
+        .filter(doc! { "name": name, "options.validator": { "$eq": &rules } })
         .await?
         .advance()
         .await?
