@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[macro_use]
+#[allow(dead_code)]
 #[path = "support/bus_suite/mod.rs"]
 mod bus_suite;
 #[allow(dead_code)]

@@ -37,7 +37,7 @@ pub struct Missed {
 /// Takes what the bus brings for users who are connected to this node. The hub is one.
 pub trait Deliver: Send + Sync + 'static {
     /// Hands the frame to the user's sessions here. Called in the order of publishing for each
-    /// user; must not block.
+    /// user; must not block: a bus may call it where it reads its socket.
     fn deliver(&self, envelope: Envelope);
 }
 

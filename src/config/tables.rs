@@ -24,19 +24,19 @@ pub(super) struct Table {
 pub(super) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     let mut tables = Vec::new();
     for (section, schema) in properties(&CONFIG) {
-        add(&mut tables, section.to_owned(), schema);
+        add(&mut tables, section, schema);
     }
     tables
 });
 
-fn add(tables: &mut Vec<Table>, name: String, schema: &'static Value) {
+fn add(tables: &mut Vec<Table>, name: &str, schema: &'static Value) {
     let (inner, keys): (Vec<_>, Vec<_>) =
         properties(schema).partition(|(_, schema)| properties(schema).next().is_some());
     if !keys.is_empty() {
-        tables.push(Table { name: name.clone(), help: schema, keys });
+        tables.push(Table { name: name.to_owned(), help: schema, keys });
     }
     for (key, schema) in inner {
-        add(tables, format!("{name}.{key}"), schema);
+        add(tables, &format!("{name}.{key}"), schema);
     }
 }
 

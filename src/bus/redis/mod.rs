@@ -170,7 +170,7 @@ impl Bus for RedisBus {
         };
         if tokio::time::timeout(self.close_within, &mut tasks.publisher).await.is_err() {
             tasks.publisher.abort();
-            let left = self.queue.len();
+            let left = self.queue.unsent();
             self.metrics.dropped.increment(left as u64);
             tracing::warn!(left, "Redis did not take what waited: its users will find it by sync");
         }

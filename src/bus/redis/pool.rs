@@ -6,7 +6,7 @@ use bb8_redis::{
     bb8::{self, ErrorSink, ManageConnection, PooledConnection, RunError},
     redis::{self, AsyncConnectionConfig, Pipeline, aio::MultiplexedConnection},
 };
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
 use super::server::{Failure, Server};
 use crate::config;
@@ -15,7 +15,7 @@ use crate::config;
 pub struct Pool {
     pool: bb8::Pool<Manager>,
     /// What the pool could not do, told here because the pool itself only says that it took long.
-    failures: Mutex<mpsc::Receiver<Failure>>,
+    failures: mpsc::Receiver<Failure>,
 }
 
 impl Pool {
@@ -32,14 +32,14 @@ impl Pool {
             .test_on_check_out(false)
             .error_sink(Box::new(Sink(sink)))
             .build_unchecked(Manager { server, response_timeout: config.response_timeout.0 });
-        Self { pool, failures: Mutex::new(failures) }
+        Self { pool, failures }
     }
 
     /// Sends a pipeline and waits for its answers; an empty one only asks whether Redis answers.
     ///
     /// # Errors
     /// When some of it may not have been taken. Its connection is then given up.
-    pub async fn send(&self, pipeline: &Pipeline) -> Result<(), Failure> {
+    pub async fn send(&mut self, pipeline: &Pipeline) -> Result<(), Failure> {
         let mut connection = self.get().await?;
         // Until it has answered, so that a cancelled call leaves nothing half-read behind.
         connection.broken = true;
@@ -53,16 +53,15 @@ impl Pool {
         Ok(())
     }
 
-    async fn get(&self) -> Result<PooledConnection<'_, Manager>, Failure> {
-        let mut failures = self.failures.lock().await;
-        while failures.try_recv().is_ok() {}
+    async fn get(&mut self) -> Result<PooledConnection<'_, Manager>, Failure> {
+        while self.failures.try_recv().is_ok() {}
         tokio::select! {
             biased;
             got = self.pool.get() => got.map_err(|error| match error {
                 RunError::User(failure) => failure,
                 RunError::TimedOut => Failure::new("no connection in time"),
             }),
-            Some(failure) = failures.recv() => Err(failure),
+            Some(failure) = self.failures.recv() => Err(failure),
         }
     }
 }

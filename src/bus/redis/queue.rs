@@ -46,6 +46,8 @@ pub struct Queue {
 struct Waiting {
     frames: VecDeque<(SystemTime, UserId, Frame)>,
     bytes: usize,
+    /// Frames that were taken and may not have arrived.
+    sending: usize,
     /// Bounded by the number of frames that may wait.
     losses: HashMap<UserId, SystemTime>,
     /// Redis does not answer.
@@ -99,7 +101,8 @@ impl Queue {
     }
 
     /// Waits for something to publish, and takes what fits in one pipeline; `None` once the
-    /// queue is closed and empty. For one caller; may be cancelled.
+    /// queue is closed and empty. What was taken before has arrived. For one caller; may be
+    /// cancelled.
     pub async fn take(&self) -> Option<Vec<Publish>> {
         loop {
             if let Some(batch) = self.try_take() {
@@ -117,6 +120,7 @@ impl Queue {
             .take(self.batch)
             .map(|(to, since)| Publish { to, content: Content::Loss(since) })
             .collect();
+        let losses = batch.len();
         let mut bytes = 0;
         while batch.len() < self.batch
             && let Some((_, _, frame)) = waiting.frames.front()
@@ -129,6 +133,7 @@ impl Queue {
             waiting.bytes -= size(&frame);
             batch.push(Publish { to, content: Content::Frame(frame) });
         }
+        waiting.sending = batch.len() - losses;
         self.metrics.queue.set(waiting.frames.len() as f64);
         if !batch.is_empty() {
             return Some(Some(batch));
@@ -147,9 +152,10 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// How many frames wait.
-    pub fn len(&self) -> usize {
-        self.lock().frames.len()
+    /// How many frames are not known to have arrived.
+    pub fn unsent(&self) -> usize {
+        let waiting = self.lock();
+        waiting.sending + waiting.frames.len()
     }
 }
 
@@ -217,9 +223,11 @@ mod tests {
         for text in ["a", "b", "c", "d"] {
             push(&queue, 1, text);
         }
-        assert_eq!(queue.len(), 4);
+        assert_eq!(queue.unsent(), 4);
         assert_eq!(taken(&queue).await.unwrap(), ["1:a", "1:b", "1:c"]);
+        assert_eq!(queue.unsent(), 4);
         assert_eq!(taken(&queue).await.unwrap(), ["1:d"]);
+        assert_eq!(queue.unsent(), 1);
         queue.close();
         assert_eq!(taken(&queue).await, None);
         push(&queue, 1, "late");
@@ -245,9 +253,9 @@ mod tests {
         for to in 0..5 {
             push(&queue, to, &long);
         }
-        assert_eq!(queue.len(), 2);
+        assert_eq!(queue.unsent(), 2);
         push(&queue, 5, &"x".repeat(5000));
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.unsent(), 0);
         let losses = taken(&queue).await.unwrap();
         assert_eq!(losses, ["0:lost", "1:lost", "2:lost", "3:lost", "4:lost", "5:lost"]);
 

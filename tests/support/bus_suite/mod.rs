@@ -1,6 +1,6 @@
 //! What every bus must do: the conformance suite. A backend says how to make a deployment;
 //! `bus_suite!` runs all of the suite on it.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod delivery;
 pub mod here;
