@@ -1,16 +1,19 @@
-//! `confab check`: says that the configuration is good, and what in it is odd.
+//! `confab check`: says that the configuration is good, what in it is odd, and with `--online`
+//! whether what it names can be used.
 
 use std::process::ExitCode;
 
-use super::output;
+use super::{online, output};
 use crate::config::Loaded;
 
-pub(super) fn run(loaded: &Loaded) -> ExitCode {
+/// Checks a configuration that was loaded without an error.
+pub(super) fn run(loaded: &Loaded, online: bool) -> ExitCode {
     let colour = output::coloured();
     for warning in &loaded.warnings {
         output::to_stderr(&warning.render(colour));
     }
-    output::to_stdout(&summary(loaded))
+    let told = output::to_stdout(&summary(loaded));
+    if online && told == ExitCode::SUCCESS { online::run(&loaded.config) } else { told }
 }
 
 fn summary(loaded: &Loaded) -> String {

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod online;
 mod output;
 mod serve;
 
@@ -29,13 +30,14 @@ Configuration, later layers win:
   2. the file that --config names, else the variable CONFAB_CONFIG, else
      /etc/confab/confab.toml if it exists
   3. the files conf.d/*.toml beside it, by name
-  4. the variables SECRET_KEY (auth.secret_key), SECRET_KEY_FILE (auth.secret_key_file),
-     ALGORITHM (auth.algorithm) and RUST_LOG (log.level)
+  4. the variables SECRET_KEY (auth.secret_key), ALGORITHM (auth.algorithm), MONGO_URI
+     (store.mongo.uri), MONGO_DB (store.mongo.database), REDIS_URL (bus.redis.url) and RUST_LOG
+     (log.level); SECRET_KEY_FILE, MONGO_URI_FILE and REDIS_URL_FILE name files that hold them
   5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN=0.0.0.0:8080; lists are
      written a,b or [\"a\", \"b\"]
   6. the options above
-The [[plugins]] of the files follow each other in one chain. The secret key may also be the
-systemd credential secret_key. NO_COLOR turns colours off.
+The [[plugins]] of the files follow each other in one chain. Secrets may also be
+the systemd credentials secret_key, mongo_uri and redis_url. NO_COLOR turns colours off.
 
 Exit status:
   0   done
@@ -60,6 +62,10 @@ enum Command {
     Serve,
     /// Check the configuration and tell all that is wrong with it
     Check {
+        /// Also ask the store and the bus that it names whether the daemon could use them. Changes
+        /// nothing there
+        #[arg(long, conflicts_with = "no_secrets")]
+        online: bool,
         /// Leave the files that hold secrets alone: for a check without access to them
         #[arg(long)]
         no_secrets: bool,
@@ -106,9 +112,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Serve => {
             with_config(&environment, &flags, manifests, |loaded| serve::run(loaded, manifests))
         }
-        Command::Check { no_secrets } => {
+        Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
-            with_config(&environment, &flags, manifests, |loaded| check::run(&loaded))
+            with_config(&environment, &flags, manifests, |loaded| check::run(&loaded, online))
         }
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
@@ -156,7 +162,10 @@ mod tests {
             [["confab", "--config", "a", "check"], ["confab", "check", "--config", "a"]]
         {
             let cli = Cli::try_parse_from(arguments).unwrap();
-            assert!(matches!(cli.command, Some(Command::Check { no_secrets: false })));
+            assert!(matches!(
+                cli.command,
+                Some(Command::Check { online: false, no_secrets: false })
+            ));
             assert_eq!(cli.options.config, Some("a".into()));
         }
     }

@@ -143,7 +143,7 @@ impl Probe {
                 "a node of a Redis Cluster: it works, and hands every message to every node",
                 "one Redis with a replica does the same for less",
             ),
-            _ => self.report.ok("mode", "a Redis of its own"),
+            _ => self.report.ok("mode", "a Redis by itself"),
         }
         if let Some("replica" | "slave") = field(&hello, "role").as_deref() {
             self.report.warn(
