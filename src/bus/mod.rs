@@ -4,6 +4,9 @@
 //! Invariant: nothing outside this module names Redis.
 
 pub mod local;
+pub mod redis;
+
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use confab_plugin::{SessionId, UserId};
@@ -21,26 +24,46 @@ pub struct Envelope {
     pub frame: Frame,
 }
 
+/// A user of this node who may have missed what other nodes published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Who.
+    pub user: UserId,
+    /// Since when, by the clock of the node that noticed. What was published earlier has arrived;
+    /// it may have been received by its node earlier still.
+    pub since: SystemTime,
+}
+
 /// Takes what the bus brings for users who are connected to this node. The hub is one.
 pub trait Deliver: Send + Sync + 'static {
     /// Hands the frame to the user's sessions here. Called in the order of publishing for each
-    /// user; must not block.
+    /// user; must not block: a bus may call it where it reads its socket.
     fn deliver(&self, envelope: Envelope);
 }
 
-/// Carries events between the nodes. Delivery is at most once: what a bus loses, a client's
-/// `sync` finds in the store. One conformance suite (`tests/bus.rs`) holds for every backend.
+/// Carries events between the nodes. Delivery is at most once, in the order of publishing for
+/// each user and publishing node; what a bus loses is in the store. One conformance suite (`tests/bus.rs`) holds for every backend.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
     /// Sends to all sessions of a user, on every node, this one included. Never waits: what
     /// cannot be taken now is dropped and counted.
     fn publish(&self, envelope: Envelope);
 
-    /// The first session of this user has opened here: bring what is published to them.
+    /// The first session of this user has opened here: bring what is published to them. Each call
+    /// has its [`unsubscribe`](Self::unsubscribe); calls of sessions that open and close at the
+    /// same time may come in either order.
     fn subscribe(&self, user: UserId);
 
     /// The last session of this user here has closed.
     fn unsubscribe(&self, user: UserId);
+
+    /// Waits for users of this node who may have missed something that other nodes published, and
+    /// whose messages arrive again: after an outage, or between their `subscribe` and the moment it
+    /// took effect. Each is told of once, with the earliest moment. Pending for ever on a bus that
+    /// misses nothing. For one caller; may be cancelled.
+    async fn missed(&self) -> Vec<Missed> {
+        std::future::pending().await
+    }
 
     /// Sends what waits and releases the backend.
     async fn close(&self);

@@ -3,10 +3,10 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, schema::quoted, web_origin};
+use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 
-/// Section, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
+/// Table, key, least, most. A key whose other bound is another key has it in `rules`.
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 47] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("auth", "token_lifetime", "1m", "365days"),
@@ -45,6 +45,13 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
     ("store", "readers", "1", "64"),
     ("store", "batch", "1", "100000"),
     ("store", "timeout", "100ms", "5m"),
+    ("bus.redis", "pool_size", "1", "64"),
+    ("bus.redis", "connect_timeout", "100ms", "1m"),
+    ("bus.redis", "response_timeout", "100ms", "1m"),
+    ("bus.redis", "queue", "1", "10000000"),
+    ("bus.redis", "queue_bytes", "1MiB", "16GiB"),
+    ("bus.redis", "batch", "1", "10000"),
+    ("bus.redis", "max_backoff", "100ms", "1m"),
     ("log", "queue", "128", "1000000"),
     ("plugins", "timeout", "1ms", "1m"),
 ];
@@ -52,12 +59,12 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
 /// Checks the values of one layer, whose types are known to be right.
 pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let get = |section: &str, key: &str| tree.get(section).and_then(|table| table.get(key));
-    for (section, key, least, most) in BOUNDS {
-        if let Some(value) = get(section, key)
+    let get = |table: &str, key: &str| tables::get(tree, table, key);
+    for (table, key, least, most) in BOUNDS {
+        if let Some(value) = get(table, key)
             && let Some(message) = outside(value, least, most)
         {
-            findings.push(Finding::at(&[section.into(), key.into()], message));
+            findings.push(Finding::at(&tables::path(table, key), message));
         }
     }
     let paths = [
@@ -65,16 +72,24 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
         ("auth", "secret_key_file"),
         ("auth", "private_key_file"),
         ("auth", "public_key_file"),
+        ("bus.redis", "url_file"),
     ];
-    for (section, key) in paths {
-        if get(section, key).and_then(Value::as_str) == Some("") {
-            findings.push(Finding::at(&[section.into(), key.into()], "the path is empty"));
+    for (table, key) in paths {
+        if get(table, key).and_then(Value::as_str) == Some("") {
+            findings.push(Finding::at(&tables::path(table, key), "the path is empty"));
         }
     }
     if let Some(level) = get("log", "level").and_then(Value::as_str)
         && let Err(message) = log_level::check(level)
     {
         findings.push(Finding::at(&["log".into(), "level".into()], message));
+    }
+    if let Some(prefix) = get("bus.redis", "prefix").and_then(Value::as_str) {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if !(1..=64).contains(&prefix.len()) || !prefix.chars().all(good) {
+            let message = format!("{} is not 1 to 64 of a-z A-Z 0-9 . _ -", quoted(prefix));
+            findings.push(Finding::at(&tables::path("bus.redis", "prefix"), message));
+        }
     }
     let origins = get("server", "allowed_origins").and_then(Value::as_array);
     for (index, origin) in origins.into_iter().flatten().enumerate() {
@@ -125,7 +140,10 @@ fn amount(text: &str) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema::{CONFIG, resolve};
+    use crate::config::{
+        schema::{CONFIG, resolve},
+        tables::TABLES,
+    };
 
     /// `From 1s to 5m.`, `At most 5m.`: the bounds as the help of a key states them.
     fn stated(help: &str) -> (Option<String>, Option<String>) {
@@ -149,10 +167,12 @@ mod tests {
     #[test]
     fn every_measure_has_the_bounds_that_its_help_states() {
         let mut held = 0;
-        for (section, schema) in CONFIG["properties"].as_object().unwrap() {
-            let schema = schema.get("items").unwrap_or(schema);
-            let keys = &resolve(&CONFIG, schema)["properties"];
-            for (key, schema) in keys.as_object().unwrap() {
+        let entry = resolve(&CONFIG, &CONFIG["properties"]["plugins"]["items"]);
+        let entry = entry["properties"].as_object().unwrap();
+        let entry = entry.iter().map(|(key, schema)| (key.as_str(), schema)).collect();
+        let tables = TABLES.iter().map(|table| (table.name.as_str(), table.keys.clone()));
+        for (section, keys) in tables.chain([("plugins", entry)]) {
+            for (key, schema) in keys {
                 let help = schema["description"].as_str().unwrap();
                 let kind = resolve(&CONFIG, schema);
                 let measured = kind["type"] == "integer"
@@ -171,7 +191,7 @@ mod tests {
                 match stated_most {
                     Some(stated) => assert_eq!(&stated, most, "{section}.{key}: {help}"),
                     // These two are bounded by another key.
-                    None => assert!(["token_lifetime", "content"].contains(&key.as_str()), "{key}"),
+                    None => assert!(["token_lifetime", "content"].contains(&key), "{key}"),
                 }
                 assert!(amount(least).unwrap() < amount(most).unwrap());
             }

@@ -10,6 +10,7 @@ use super::{
     error::{ConfigError, Place},
     sensitive,
     source::Source,
+    tables,
 };
 
 /// The way from the top of the configuration to a value.
@@ -152,7 +153,8 @@ impl Builder {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             self.path.push(name.into());
-            if self.is_secret(name) {
+            let is_table = matches!(value.get_ref(), DeValue::Table(_));
+            if self.is_secret(name) || !is_table && tables::lead_to_secrets(&self.path) {
                 self.hidden.push(value.span());
             }
             let spans = Spans { key: key.span(), value: value.span() };
@@ -165,10 +167,11 @@ impl Builder {
         map
     }
 
-    /// Within `[auth]` what is not known is hidden too: it may be a misspelt secret.
+    /// In a table that holds secrets, what is not known is hidden too: it may be a misspelt one.
     fn is_secret(&self, name: &str) -> bool {
-        let in_auth = matches!(self.path.as_slice(), [Segment::Key(table), _] if table == "auth");
-        sensitive::is_sensitive(name) || in_auth && !super::schema::auth_keys().contains(name)
+        let table = self.path.split_last().map_or(&[][..], |(_, table)| table);
+        let known = tables::keys_beside_secrets(table);
+        sensitive::is_sensitive(name) || known.is_some_and(|known| !known.contains(name))
     }
 
     fn value(&mut self, value: &DeValue<'_>) -> Option<Value> {

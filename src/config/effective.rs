@@ -9,6 +9,7 @@ use super::{
     load::Loaded,
     schema::{CONFIG, resolve},
     sensitive,
+    tables::{self, TABLES, Table},
 };
 
 const REDACTED: &str = "[redacted]";
@@ -18,15 +19,11 @@ const REDACTED: &str = "[redacted]";
 pub fn render(loaded: &Loaded, manifests: &[Manifest]) -> String {
     let tree = serde_json::to_value(&loaded.config).unwrap_or_default();
     let mut out = String::new();
-    let sections = CONFIG.get("properties").and_then(Value::as_object);
-    for (section, schema) in sections.into_iter().flatten() {
-        let Some(keys) = resolve(&CONFIG, schema).get("properties") else {
-            continue;
-        };
-        let _ = writeln!(out, "[{section}]");
-        for key in keys.as_object().into_iter().flatten().map(|(key, _)| key) {
-            let value = tree.get(section).and_then(|table| table.get(key));
-            let origin = loaded.origins.of(&format!("{section}.{key}")).to_string();
+    for Table { name, keys, .. } in TABLES.iter() {
+        let _ = writeln!(out, "[{name}]");
+        for (key, _) in keys {
+            let value = tree.as_object().and_then(|tree| tables::get(tree, name, key));
+            let origin = loaded.origins.of(&format!("{name}.{key}")).to_string();
             line(&mut out, key, value.unwrap_or(&Value::Null), &origin);
         }
         out.push('\n');

@@ -6,7 +6,7 @@ use std::{
     path::{Path as FilePath, PathBuf},
 };
 
-use confab_plugin::{Manifest, Segment};
+use confab_plugin::Manifest;
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,12 +15,15 @@ use super::{
     environment::Environment,
     error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
     files::Files,
+    given::{Choice, Found, Kind},
     layers::{Giver, Layer, Merged, Origin, Origins},
+    redis_url,
     rules::Rules,
     schema,
-    secret_key::{self, Choice},
+    secret::Secret,
+    secret_key,
     sections::Config,
-    variables,
+    tables, variables,
 };
 
 /// What the command line says of the configuration. Values are text, checked with all else.
@@ -58,8 +61,8 @@ impl Flags {
 /// A configuration that holds, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// The effective configuration. `auth.secret_key` is the key itself, from wherever it came;
-    /// `None` if none was given, or secrets were left alone.
+    /// The effective configuration. `auth.secret_key` and `bus.redis.url` are the secrets
+    /// themselves, from wherever they came; `None` if none was given, or they were left alone.
     pub config: Config,
     /// Where each value came from.
     pub origins: Origins,
@@ -110,13 +113,18 @@ pub fn load(
     }
     let mut origins = Origins::collect(&merged, &layers);
     let mut config = merged.config;
-    match secret(&layers, &mut config, environment, !flags.no_secrets) {
-        Ok(Some((origin, warning))) => {
-            origins.set("auth.secret_key", origin);
-            warnings.extend(warning);
+    for secret in Secrets::ALL {
+        match secret.take(&layers, &mut config, environment, !flags.no_secrets) {
+            Ok(Some((origin, warning))) => {
+                origins.set(&secret.kind.full_name(), origin);
+                warnings.extend(warning);
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error),
         }
-        Ok(None) => {}
-        Err(error) => errors.push(error),
+    }
+    if complete {
+        errors.extend(redis_url::without_mongo(&config, &layers, environment));
     }
     if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
         errors.extend(key_files(&layers, &config));
@@ -149,11 +157,8 @@ fn gather(environment: &Environment, flags: &Flags) -> Gathered {
     if read.iter().any(|(layer, _)| layer.entries().is_some()) {
         defaults.remove("plugins");
     }
-    let defaults = Layer {
-        giver: Giver::Defaults,
-        rank: 0,
-        tree: defaults.into_iter().map(without_nulls).collect(),
-    };
+    defaults.values_mut().for_each(remove_nulls);
+    let defaults = Layer { giver: Giver::Defaults, rank: 0, tree: defaults };
     let mut unknown = Vec::new();
     let rank = 1 + read.len();
     let mut layers = vec![(defaults, Vec::new())];
@@ -167,15 +172,15 @@ fn gather(environment: &Environment, flags: &Flags) -> Gathered {
 }
 
 /// A key without a value is a key that is not there.
-fn without_nulls((key, mut value): (String, Value)) -> (String, Value) {
-    let tables = match &mut value {
-        Value::Array(items) => items.iter_mut().collect(),
-        table => vec![table],
-    };
-    for table in tables.into_iter().filter_map(Value::as_object_mut) {
-        table.retain(|_, value| !value.is_null());
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        Value::Object(table) => {
+            table.retain(|_, value| !value.is_null());
+            table.values_mut().for_each(remove_nulls);
+        }
+        _ => {}
     }
-    (key, value)
 }
 
 /// All that is wrong with the values of one layer, which are then gone from it.
@@ -209,36 +214,64 @@ fn check_layer(layer: &mut Layer, known: Vec<Finding>, manifests: &[Manifest]) -
     findings
 }
 
-/// Puts the secret key in its place: where it came from, and whether that is too open.
-fn secret(
-    layers: &[Layer],
-    config: &mut Config,
-    environment: &Environment,
-    read: bool,
-) -> Result<Option<(Origin, Option<Warning>)>, ConfigError> {
-    let choice = secret_key::choose(layers)?;
-    if !config.auth.algorithm.is_symmetric() {
-        return Ok(None);
-    }
-    let found = secret_key::resolve(&mut config.auth, &choice, environment, read)?;
-    let Some(found) = found else {
-        return Ok(None);
-    };
-    secret_key::check(&found)?;
-    let open = match &choice {
-        Choice::Key(Layer { giver: Giver::File(document), .. })
-            if everybody_reads(document.path()).unwrap_or(false) =>
-        {
-            let message = "the secret key stands in a file that everybody on this machine can read";
-            let path: [Segment; 2] = ["auth".into(), "secret_key".into()];
-            let place = document.place(&path, Target::Key);
-            let help = "chmod o-r, or give it in a file of its own with auth.secret_key_file";
-            Some(Warning(ConfigError::new(message, place).help(help)))
+/// A secret, and what must hold for it.
+struct Secrets {
+    kind: Kind,
+    keys: fn(&mut Config) -> (&mut Option<Secret>, &mut Option<PathBuf>),
+    check: fn(&Found) -> Result<(), ConfigError>,
+    needed: fn(&Config) -> bool,
+}
+
+impl Secrets {
+    const ALL: [Self; 2] = [
+        Self {
+            kind: secret_key::KIND,
+            keys: |config| (&mut config.auth.secret_key, &mut config.auth.secret_key_file),
+            check: secret_key::check,
+            needed: |config| config.auth.algorithm.is_symmetric(),
+        },
+        Self {
+            kind: redis_url::KIND,
+            keys: |config| (&mut config.bus.redis.url, &mut config.bus.redis.url_file),
+            check: redis_url::check,
+            needed: |_| true,
+        },
+    ];
+
+    /// Puts the secret in its place: where it came from, and whether that is too open.
+    fn take(
+        &self,
+        layers: &[Layer],
+        config: &mut Config,
+        environment: &Environment,
+        read: bool,
+    ) -> Result<Option<(Origin, Option<Warning>)>, ConfigError> {
+        let Kind { table, key, file, name, .. } = self.kind;
+        let choice = self.kind.choose(layers)?;
+        if !(self.needed)(config) {
+            return Ok(None);
         }
-        _ => None,
-    };
-    config.auth.secret_key = Some(found.secret);
-    Ok(Some((found.origin, open)))
+        let found = self.kind.resolve((self.keys)(config), &choice, environment, read)?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        (self.check)(&found)?;
+        let open = match &choice {
+            Choice::Key(Layer { giver: Giver::File(document), .. })
+                if everybody_reads(document.path()).unwrap_or(false) =>
+            {
+                let message =
+                    format!("the {name} stands in a file that everybody on this machine can read");
+                let place = document.place(&tables::path(table, key), Target::Key);
+                let help =
+                    format!("chmod o-r, or give it in a file of its own with {table}.{file}");
+                Some(Warning(ConfigError::new(message, place).help(help)))
+            }
+            _ => None,
+        };
+        *(self.keys)(config).0 = Some(found.secret);
+        Ok(Some((found.origin, open)))
+    }
 }
 
 /// The key files that can't be read, or hold something else.

@@ -4,6 +4,7 @@
 //! `chain`), merges them, checks the rules between keys (`rules`), and finds the secret key.
 
 mod bounds;
+mod bus;
 mod chain;
 mod document;
 pub mod effective;
@@ -11,9 +12,11 @@ mod entry;
 mod environment;
 mod error;
 mod files;
+mod given;
 mod layers;
 mod load;
 mod log_level;
+mod redis_url;
 mod rules;
 mod schema;
 pub mod secret;
@@ -22,6 +25,7 @@ pub mod sections;
 mod sensitive;
 mod source;
 mod suggest;
+mod tables;
 pub mod template;
 mod variables;
 mod web_origin;
@@ -29,6 +33,7 @@ mod web_origin;
 #[cfg(test)]
 mod tests;
 
+pub use bus::{Bus, Redis};
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
 pub use error::{ConfigError, ConfigErrors, Warning};

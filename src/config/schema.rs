@@ -4,30 +4,21 @@
 //! It knows the schemas that `schemars` derives. What it does not know it lets through, for
 //! the typed deserialization to decide.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::LazyLock};
+use std::{net::SocketAddr, sync::LazyLock};
 
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
 use super::{
     document::{Finding, Path},
-    sections::{Auth, Config},
+    sections::Config,
     suggest::did_you_mean,
+    tables::{self, TABLES, table_path},
 };
 
 /// The schema of the whole configuration.
 pub(super) static CONFIG: LazyLock<Value> =
     LazyLock::new(|| schemars::schema_for!(Config).to_value());
-
-/// The keys of `[auth]`.
-pub(super) fn auth_keys() -> &'static BTreeSet<String> {
-    static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let schema = schemars::schema_for!(Auth);
-        let keys = schema.get("properties").and_then(Value::as_object);
-        keys.into_iter().flatten().map(|(key, _)| key.clone()).collect()
-    });
-    &KEYS
-}
 
 /// The schema that `schema` refers to, or itself.
 pub(super) fn resolve<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
@@ -149,7 +140,8 @@ impl Walker<'_> {
             _ => true,
         });
         if !fits {
-            let secret = schema.get("writeOnly") == Some(&Value::Bool(true));
+            let secret = schema.get("writeOnly") == Some(&Value::Bool(true))
+                || tables::lead_to_secrets(&self.path);
             let name = types.iter().find(|name| **name != "null").copied();
             self.mismatch(expected(name, schema), value, secret);
         }
@@ -201,7 +193,7 @@ impl Walker<'_> {
     fn unknown_key(&mut self, key: &str, known: &Map<String, Value>) {
         let (_, above) = self.path.split_last().unwrap_or((&Segment::Index(0), &[]));
         let mut hint = did_you_mean(key, known.keys().map(String::as_str));
-        if hint.is_empty() && above.len() <= 1 {
+        if hint.is_empty() && above.iter().all(|step| matches!(step, Segment::Key(_))) {
             hint = elsewhere(key, above);
         }
         let message = format!("unknown key {} {}{hint}", quoted(key), place(above));
@@ -308,12 +300,10 @@ fn expected(name: Option<&str>, schema: &Value) -> &'static str {
 
 /// Where a key that is unknown here would be known.
 fn elsewhere(key: &str, here: &[Segment]) -> String {
-    let sections = CONFIG.get("properties").and_then(Value::as_object);
-    for (section, schema) in sections.into_iter().flatten() {
-        let keys = resolve(&CONFIG, schema).get("properties");
-        let known = keys.is_some_and(|keys| keys.get(key).is_some());
-        if known && here != [section.as_str().into()] {
-            return format!(", it belongs in [{section}]");
+    for table in TABLES.iter() {
+        let known = table.keys.iter().any(|(known, _)| *known == key);
+        if known && here != table_path(&table.name) {
+            return format!(", it belongs in [{}]", table.name);
         }
     }
     String::new()

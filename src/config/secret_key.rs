@@ -3,23 +3,13 @@
 use std::{io, path::Path};
 
 use super::{
-    document::{Finding, Target},
-    environment::Environment,
-    error::{ConfigError, Place, unreadable},
-    layers::{Layer, Origin},
-    secret::Secret,
-    sections::Auth,
+    error::ConfigError,
+    given::{Found, Kind, MAX_FILE},
     source::read_bounded,
 };
 
 /// The fewest bytes of a key: as many as HS256 makes of it (RFC 7518, section 3.2).
 const MIN_BYTES: usize = 32;
-
-/// The largest key file: 64 KiB.
-const MAX_FILE: u64 = 64 * 1024;
-
-/// The systemd credential that holds the key.
-const CREDENTIAL: &str = "secret_key";
 
 const HINT: &str = "make one with `openssl rand -base64 48`, and give it in the variable \
                     SECRET_KEY or in a file named by SECRET_KEY_FILE";
@@ -98,98 +88,14 @@ const PLACEHOLDER_TOO: [&str; 10] =
 /// The key of FastAPI's tutorial, which many copied with the code.
 const TUTORIAL: &str = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
 
-/// A key, and where it came from.
-pub(super) struct Found {
-    pub secret: Secret,
-    pub origin: Origin,
-    pub place: Place,
-}
-
-/// What the layers say of the key.
-pub(super) enum Choice<'a> {
-    Key(&'a Layer),
-    File(&'a Layer),
-    Nothing,
-}
-
-/// The last layer that gives the key, or a file that holds it.
-///
-/// # Errors
-/// Layers of which none wins give both.
-pub(super) fn choose(layers: &[Layer]) -> Result<Choice<'_>, ConfigError> {
-    let giver = |key: &str| layers.iter().rev().find(|layer| layer.get("auth", key).is_some());
-    Ok(match (giver("secret_key"), giver("secret_key_file")) {
-        (Some(key), Some(file)) if key.rank == file.rank => {
-            let message = "both auth.secret_key and auth.secret_key_file are given here";
-            let finding = Finding::at(&["auth".into(), "secret_key_file".into()], message).key();
-            return Err(file.error(&finding.help("keep one of the two")));
-        }
-        (Some(key), Some(file)) if key.rank < file.rank => Choice::File(file),
-        (None, Some(file)) => Choice::File(file),
-        (Some(key), _) => Choice::Key(key),
-        (None, None) => Choice::Nothing,
-    })
-}
-
-/// Reads the key from where the layers say, or from the systemd credential. `auth` then says
-/// what holds; without `read`, files are left alone.
-pub(super) fn resolve(
-    auth: &mut Auth,
-    choice: &Choice<'_>,
-    environment: &Environment,
-    read: bool,
-) -> Result<Option<Found>, ConfigError> {
-    match choice {
-        Choice::Key(layer) => {
-            auth.secret_key_file = None;
-            let path = ["auth".into(), "secret_key".into()];
-            Ok(auth.secret_key.clone().map(|secret| Found {
-                secret,
-                origin: layer.origin(&path),
-                place: layer.place(&path, Target::Value),
-            }))
-        }
-        Choice::File(layer) => {
-            auth.secret_key = None;
-            let path = ["auth".into(), "secret_key_file".into()];
-            let place = layer.place(&path, Target::Value);
-            let Some(file) = auth.secret_key_file.clone().filter(|_| read) else {
-                return Ok(None);
-            };
-            let origin = Origin::Contents(file.clone());
-            found(&file, origin, place).map(Some)
-        }
-        Choice::Nothing => {
-            let folder = environment.get("CREDENTIALS_DIRECTORY").filter(|_| read);
-            let file = folder.map(|folder| Path::new(folder).join(CREDENTIAL));
-            match file.filter(|file| file.exists()) {
-                Some(file) => {
-                    let place = Place::File(file.clone());
-                    found(&file, Origin::Credential(CREDENTIAL), place).map(Some)
-                }
-                None => Ok(None),
-            }
-        }
-    }
-}
-
-fn found(file: &Path, origin: Origin, place: Place) -> Result<Found, ConfigError> {
-    match read_key(file) {
-        Ok(secret) => Ok(Found { secret, origin, place }),
-        Err(error) => Err(unreadable("the secret key from", file, &error, place)),
-    }
-}
-
-fn read_key(file: &Path) -> io::Result<Secret> {
-    let bytes = read_bounded(file, MAX_FILE)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| io::Error::other("it is not text: encode the key, in base64 for instance"))?;
-    let key = text.trim_end_matches(['\r', '\n']);
-    if key.is_empty() {
-        return Err(io::Error::other("it is empty"));
-    }
-    Ok(Secret::from(key.to_owned()))
-}
+/// Where the key is given.
+pub(super) const KIND: Kind = Kind {
+    table: "auth",
+    key: "secret_key",
+    file: "secret_key_file",
+    credential: "secret_key",
+    name: "secret key",
+};
 
 /// Whether a file can be read and looks like PEM; what key it holds is seen when it is used.
 pub(super) fn read_pem(file: &Path) -> io::Result<()> {
@@ -266,6 +172,7 @@ fn is_regular(key: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{error::Place, layers::Origin};
 
     fn said(key: &str) -> Option<String> {
         let found =

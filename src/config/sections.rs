@@ -10,7 +10,7 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{entry::PluginEntry, secret::Secret};
+use super::{bus::Bus, entry::PluginEntry, secret::Secret};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where messages are kept.
     pub store: Store,
+    /// How events reach the other nodes.
+    pub bus: Bus,
     /// What the daemon says of itself.
     pub log: Log,
     /// The chain: every event passes these entries in this order.
@@ -38,6 +40,7 @@ impl Default for Config {
             auth: Auth::default(),
             limits: Limits::default(),
             store: Store::default(),
+            bus: Bus::default(),
             log: Log::default(),
             plugins: vec![PluginEntry::of("metrics"), PluginEntry::of("log")],
         }

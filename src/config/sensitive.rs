@@ -13,7 +13,7 @@ pub(super) fn is_sensitive(name: &str) -> bool {
         return false;
     }
     PARTS.iter().any(|part| name.contains(part))
-        || name.ends_with("key")
+        || ["key", "url", "uri"].iter().any(|end| name.ends_with(end))
         || strsim::damerau_levenshtein(&name, "secret_key") <= 3
 }
 
@@ -39,9 +39,15 @@ mod tests {
 
     #[test]
     fn names_of_secrets_and_misspelt_ones() {
-        for name in
-            ["secret_key", "SECRET_KEY", "sceret_kye", "api-key", "password", "webhook_token"]
-        {
+        for name in [
+            "secret_key",
+            "SECRET_KEY",
+            "sceret_kye",
+            "api-key",
+            "password",
+            "webhook_token",
+            "REDIS_URL",
+        ] {
             assert!(is_sensitive(name), "{name}");
         }
         for name in

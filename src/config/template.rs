@@ -8,6 +8,7 @@ use super::{
     effective::{assignment, example, keys},
     schema::CONFIG,
     sections::Config,
+    tables::{self, Table},
 };
 
 const HEAD: &str = "\
@@ -15,12 +16,14 @@ const HEAD: &str = "\
 # empty one, confab does the same.
 #
 # Later layers win:
-#   1. the defaults; for the secret key also the systemd credential secret_key
+#   1. the defaults; for secrets also the systemd credentials secret_key and redis_url
 #   2. this file: the one that --config names, else the variable CONFAB_CONFIG, else
 #      /etc/confab/confab.toml
 #   3. the files conf.d/*.toml beside it, by name
-#   4. the variables SECRET_KEY, SECRET_KEY_FILE, ALGORITHM and RUST_LOG
-#   5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN
+#   4. the variables SECRET_KEY, ALGORITHM, REDIS_URL and RUST_LOG; SECRET_KEY_FILE and
+#      REDIS_URL_FILE name files that hold them
+#   5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN or
+#      CONFAB_BUS__REDIS__PREFIX
 #   6. the flags --listen, --admin-listen, --data and --log-level
 # A key replaces the same key of an earlier layer. The [[plugins]] of this file and of conf.d
 # follow each other in one chain. Relative paths begin where the daemon was started.
@@ -51,14 +54,18 @@ pub fn render() -> String {
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     let mut out = HEAD.to_owned();
     for (section, schema) in keys(&CONFIG) {
-        out.push('\n');
-        help(&mut out, schema);
-        let default = defaults.get(section);
-        let Some(entries) = default.and_then(Value::as_array) else {
-            let _ = writeln!(out, "[{section}]");
-            table(&mut out, schema, default, "\n");
+        let Some(entries) = defaults.get(section).and_then(Value::as_array) else {
+            for Table { name, help: schema, .. } in tables::of(section) {
+                out.push('\n');
+                help(&mut out, schema);
+                let _ = writeln!(out, "[{name}]");
+                let defaults = defaults.pointer(&format!("/{}", name.replace('.', "/")));
+                table(&mut out, schema, defaults, "\n");
+            }
             continue;
         };
+        out.push('\n');
+        help(&mut out, schema);
         out.push_str(CHAIN);
         let entry_schema = schema.get("items").unwrap_or(schema);
         for (number, entry) in entries.iter().enumerate() {
@@ -81,7 +88,7 @@ fn table(out: &mut String, schema: &Value, defaults: Option<&Value>, between: &s
         let Some((value, set)) = example(schema, default) else {
             continue;
         };
-        // The options of a plugin are a table of their own.
+        // The options of a plugin and a table in a table have headers of their own.
         if value.is_object() {
             continue;
         }

@@ -8,26 +8,27 @@ use super::{
     environment::Environment,
     error::{ConfigError, Place},
     layers::{Giver, Layer},
-    schema::{CONFIG, quoted, resolve, unwrap_option},
+    schema::{CONFIG, quoted, unwrap_option},
     suggest,
+    tables::TABLES,
 };
 
-/// The variables with names of their own: section and key that they give.
-const NAMED: [(&str, &str, &str); 4] = [
+/// The variables with names of their own: table and key that they give.
+const NAMED: [(&str, &str, &str); 6] = [
     ("SECRET_KEY", "auth", "secret_key"),
     ("SECRET_KEY_FILE", "auth", "secret_key_file"),
     ("ALGORITHM", "auth", "algorithm"),
+    ("REDIS_URL", "bus.redis", "url"),
+    ("REDIS_URL_FILE", "bus.redis", "url_file"),
     ("RUST_LOG", "log", "level"),
 ];
 
+/// Of these, an empty one is as good as none.
+const EMPTY_IS_NONE: [&str; 3] = ["REDIS_URL", "REDIS_URL_FILE", "RUST_LOG"];
+
 /// Variables for backends that this version does not have.
-const NOT_YET: [(&str, &str); 5] = [
-    ("MONGO_URI", "MongoDB"),
-    ("MONGO_URI_FILE", "MongoDB"),
-    ("MONGO_DB", "MongoDB"),
-    ("REDIS_URL", "Redis"),
-    ("REDIS_URL_FILE", "Redis"),
-];
+const NOT_YET: [(&str, &str); 3] =
+    [("MONGO_URI", "MongoDB"), ("MONGO_URI_FILE", "MongoDB"), ("MONGO_DB", "MongoDB")];
 
 /// All variables for keys begin with this.
 const PREFIX: &str = "CONFAB_";
@@ -52,18 +53,19 @@ pub(super) fn named(
         }
     }
     let mut layers = Vec::new();
-    for (name, section, key) in NAMED {
+    for (name, table, key) in NAMED {
         let Some(value) = environment.get(name) else {
             continue;
         };
-        // The filter's own library takes an empty RUST_LOG for none, and so must we.
-        if name == "RUST_LOG" && value.is_empty() {
+        // The filter's own library takes an empty RUST_LOG for none, and so must we. Compose files
+        // that pass on a variable that is not set give an empty one.
+        if value.is_empty() && EMPTY_IS_NONE.contains(&name) {
             continue;
         }
         match text(name, value) {
             Ok(text) => {
                 let giver = Giver::Variable(name.to_owned());
-                layers.push(Layer::of_key(giver, rank, section, key, text.into()));
+                layers.push(Layer::of_key(giver, rank, table, key, text.into()));
             }
             Err(error) => errors.push(error),
         }
@@ -91,7 +93,7 @@ pub(super) fn prefixed(
             Ok(text) => {
                 let giver = Giver::Variable(name.to_owned());
                 let value = typed(variable.schema, text);
-                layers.push(Layer::of_key(giver, rank, variable.section, variable.key, value));
+                layers.push(Layer::of_key(giver, rank, variable.table, variable.key, value));
             }
             Err(error) => errors.push(error),
         }
@@ -102,26 +104,29 @@ pub(super) fn prefixed(
 /// A variable that gives a key.
 struct Variable {
     name: String,
-    section: &'static str,
+    table: &'static str,
     key: &'static str,
     schema: &'static Value,
 }
 
 fn known() -> Vec<Variable> {
     let mut known = Vec::new();
-    let sections = CONFIG.get("properties").and_then(Value::as_object);
-    for (section, schema) in sections.into_iter().flatten() {
-        let keys = resolve(&CONFIG, schema).get("properties");
-        for (key, schema) in keys.and_then(Value::as_object).into_iter().flatten() {
+    for table in TABLES.iter() {
+        for (key, schema) in &table.keys {
             known.push(Variable {
-                name: format!("{PREFIX}{section}__{key}").to_ascii_uppercase(),
-                section,
+                name: variable_of(&table.name, key),
+                table: &table.name,
                 key,
                 schema: unwrap_option(&CONFIG, schema),
             });
         }
     }
     known
+}
+
+/// `CONFAB_TABLE__KEY`
+fn variable_of(table: &str, key: &str) -> String {
+    format!("{PREFIX}{}__{key}", table.replace('.', "__")).to_ascii_uppercase()
 }
 
 fn unknown(name: &str, known: &[Variable]) -> ConfigError {
@@ -201,8 +206,9 @@ mod tests {
         assert!(has("CONFAB_SERVER__LISTEN") && has("CONFAB_LIMITS__FRAME_RATE"));
         let hidden = |name: &str| is_service_link(name, OsStr::new("tcp://x"));
         assert!(!known.iter().any(|variable| hidden(&variable.name)));
-        for (_, section, key) in NAMED {
-            assert!(has(&format!("{PREFIX}{section}__{key}").to_ascii_uppercase()));
+        assert!(has("CONFAB_BUS__REDIS__URL"));
+        for (_, table, key) in NAMED {
+            assert!(has(&variable_of(table, key)));
         }
     }
 

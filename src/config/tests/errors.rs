@@ -241,7 +241,7 @@ fn all_syntax_errors_of_a_file_and_the_rest_of_the_layers() {
     let setup = Setup::file("[server\nlisten == 1\n[log]\nlevel = info\n")
         .variable("CONFAB_SERVER_LISTEN", "x")
         .variable("MONGO_URI", "mongodb://me:hunter2@localhost")
-        .variable("REDIS_URL", "redis://localhost")
+        .variable("MONGO_DB", "chat")
         .variable("CONFAB_PLUGINS__0", "x")
         .variable("CONFAB_NONSENSE", "x");
     let said = setup.errors();
@@ -251,7 +251,7 @@ fn all_syntax_errors_of_a_file_and_the_rest_of_the_layers() {
         "confab.toml:4:9",
         "did you mean \"CONFAB_SERVER__LISTEN\"?",
         "this version of confab has no MongoDB",
-        "this version of confab has no Redis",
+        "MONGO_DB is set",
         "the chain is given in a file only",
         "a variable for a key is CONFAB_SECTION__KEY",
     ] {

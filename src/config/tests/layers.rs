@@ -10,8 +10,8 @@ const OTHER: &str = "aT5&gB8*nU2(jM6)kI9_oL3+pQ7=wE1-rY4";
 
 #[test]
 fn later_layers_win() {
-    let mut setup = Setup::file("[log]\nlevel = \"warn\"\n[limits]\npage = 1\nunread = 5\n")
-        .and("conf.d/20.toml", "limits.page = 3")
+    let mut setup = Setup::file("[log]\nlevel = \"warn\"\n[limits]\npage = 1\nunread = 5\n[bus]\nredis = { queue = 2, batch = 2 }\n")
+        .and("conf.d/20.toml", "limits.page = 3\n[bus.redis]\nbatch = 3")
         .and("conf.d/10.toml", "limits.page = 2\nlimits.unread = 6")
         .and("conf.d/.hidden.toml", "nonsense")
         .and("conf.d/notes.txt", "nonsense");
@@ -25,6 +25,10 @@ fn later_layers_win() {
     assert_eq!(loaded.origins.of("limits.unread"), &file("conf.d/10.toml", 2));
     assert_eq!(loaded.origins.of("log.level"), &file("confab.toml", 2));
     assert_eq!(loaded.origins.of("log.format"), &Origin::Default);
+    assert_eq!(loaded.origins.of("bus.redis.batch"), &file("conf.d/20.toml", 3));
+    assert_eq!(loaded.origins.of("bus.redis.queue"), &file("confab.toml", 7));
+    assert_eq!((loaded.config.bus.redis.batch, loaded.config.bus.redis.queue), (3, 2));
+    assert_eq!(loaded.config.bus.redis.pool_size, 4);
     assert_eq!(loaded.files.len(), 3);
 
     assert_eq!(level(&setup), "warn");
@@ -51,6 +55,9 @@ fn variables_of_every_type() {
         .variable("ALGORITHM", "HS512")
         .variable("RUST_LOG", "")
         .variable("MONGO_URI", "")
+        .variable("REDIS_URL", "")
+        .variable("CONFAB_BUS__REDIS__QUEUE_BYTES", "2MiB")
+        .variable("CONFAB_BUS__REDIS__PREFIX", "chat.2")
         .variable("CONFAB_PORT", "tcp://10.0.0.1:8080")
         .variable("HOME", "/root");
     let config = setup.load().unwrap().config;
@@ -62,6 +69,8 @@ fn variables_of_every_type() {
     assert_eq!(config.limits.body.0, 2048);
     assert_eq!(config.store.path.as_os_str(), "/data");
     assert_eq!(config.auth.issuer, "5");
+    assert_eq!(config.bus.redis.queue_bytes.0, 2 * 1024 * 1024);
+    assert_eq!((config.bus.redis.prefix.as_str(), config.bus.redis.url), ("chat.2", None));
     assert_eq!(config.auth.algorithm, Algorithm::HS512);
     assert_eq!(config.log.level, "info");
 }

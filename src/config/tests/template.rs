@@ -46,7 +46,9 @@ mode = \"shadow\"
 deny = [\"a\\nb\", \"c\"]
 part = { type = \"tail\", offset = 1, webhook_token = \"hunter2\" }
 ";
-    let setup = Setup::file(text).variable("CONFAB_LIMITS__PAGE", "7");
+    let setup = Setup::file(text)
+        .variable("CONFAB_LIMITS__PAGE", "7")
+        .variable("CONFAB_BUS__REDIS__BATCH", "9");
     let loaded = setup.load().unwrap();
     let file = setup.path("confab.toml").display().to_string();
     let shown = effective::render(&loaded, &manifests());
@@ -62,6 +64,9 @@ part = { type = \"tail\", offset = 1, webhook_token = \"hunter2\" }
         "on = [\"message\"]  # the plugin's choice".to_owned(),
         format!("mode = \"shadow\"  # {file}:9"),
         "on_error = \"deny\"  # default".to_owned(),
+        "[bus.redis]".to_owned(),
+        "batch = 9  # variable CONFAB_BUS__REDIS__BATCH".to_owned(),
+        "# url is not set".to_owned(),
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
     }

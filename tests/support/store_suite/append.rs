@@ -27,7 +27,7 @@ pub async fn messages_are_numbered_in_the_order_given<B: Backend>() {
         assert_eq!(answer.message, wanted);
     }
     let contents: Vec<_> = all(&*store, bob, ann).await.into_iter().map(|m| m.content).collect();
-    assert_eq!(contents, ["1".into(), "2".into(), "3".into()]);
+    assert_eq!(contents, ["1", "2", "3"].map(std::sync::Arc::<str>::from));
 }
 
 pub async fn concurrent_appends_leave_no_hole<B: Backend>() {
