@@ -66,7 +66,7 @@ async fn run() {
     while settled < USERS {
         settled += b.missed().await.len();
     }
-    let frame = Frame { text: format!("{{\"{}\"}}", "x".repeat(250)).into(), ephemeral: false };
+    let frame = Frame::received(format!("{{\"{}\"}}", "x".repeat(250)).into(), false);
     let envelope = |n: usize| Envelope { to: users[n % USERS], except: None, frame: frame.clone() };
 
     let mut times = Vec::with_capacity(ROUNDS);

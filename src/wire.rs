@@ -41,6 +41,24 @@ impl Frame {
         Self { text: text.into(), ephemeral, place: None }
     }
 
+    /// A frame that another node made.
+    pub fn received(text: Utf8Bytes, ephemeral: bool) -> Self {
+        /// All of the frame but a message's place is ignored.
+        #[derive(Deserialize)]
+        struct Placed<'a> {
+            #[serde(borrow)]
+            conversation: &'a str,
+            seq: u64,
+        }
+        let placed = if ephemeral { None } else { serde_json::from_str::<Placed<'_>>(&text).ok() };
+        let place = placed.and_then(|Placed { conversation, seq }| {
+            let (first, second) = conversation.split_once('_')?;
+            let conversation = Conversation::between(first.parse().ok()?, second.parse().ok()?);
+            Some(Place { conversation, seq })
+        });
+        Self { text, ephemeral, place }
+    }
+
     /// A stored message: the sender's acknowledgement and the recipient's delivery.
     pub fn message(message: &Message) -> Self {
         let place = Place { conversation: message.conversation, seq: message.seq };

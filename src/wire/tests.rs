@@ -76,6 +76,25 @@ fn a_message_is_written_as_the_protocol_says() {
     );
 }
 
+#[test]
+fn a_message_keeps_its_place_on_the_way_between_nodes() {
+    let (a, b) = (UserId::from_u128(1), UserId::from_u128(2));
+    let message = Message {
+        conversation: Conversation::between(a, b),
+        seq: u64::MAX,
+        from: a,
+        to: b,
+        content: "{\"seq\":1}".into(),
+        client_id: Some("x".into()),
+        at: Timestamp(0),
+    };
+    let sent = Frame::message(&message);
+    assert_eq!(Frame::received(sent.text.clone(), false), sent);
+    assert_eq!(Frame::received("{}".into(), false).place, None);
+    let typing = Frame::typing(a, b, true);
+    assert_eq!(Frame::received(typing.text.clone(), true), typing);
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,200}") {

@@ -37,7 +37,7 @@ async fn a_killed_redis_delays_and_loses_nothing() {
     assert_eq!(a.node.texts(bob, 2), ["{here}"]);
     a.connected(false).await;
     b.connected(false).await;
-    a.node.publish_frame(ann, None, Frame { text: "{typing}".into(), ephemeral: true });
+    a.node.publish_frame(ann, None, Frame::received("{typing}".into(), true));
     assert_eq!(a.metric("confab_bus_dropped_total"), 1.0, "typing is not kept");
     assert!(a.metric("confab_bus_queue") > 0.0);
     // Somebody comes while Redis is away.

@@ -97,7 +97,7 @@ impl Parcel {
                 }
                 let text = Utf8Bytes::try_from(bytes.slice(HEADER..));
                 let text = text.map_err(|_| Malformed("not UTF-8"))?;
-                Content::Frame(Frame { text, ephemeral: kind == EPHEMERAL, place: None })
+                Content::Frame(Frame::received(text, kind == EPHEMERAL))
             }
             LOSS => {
                 let millis = body.try_into().map_err(|_| Malformed("not a time"))?;
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn frame(text: &str, ephemeral: bool) -> Content {
-        Content::Frame(Frame { text: text.to_owned().into(), ephemeral, place: None })
+        Content::Frame(Frame::received(text.to_owned().into(), ephemeral))
     }
 
     #[test]

@@ -196,10 +196,7 @@ mod tests {
     }
 
     fn push(queue: &Queue, to: u128, text: &str) {
-        queue.push(
-            user(to),
-            Frame { text: text.to_owned().into(), ephemeral: text == "typing", place: None },
-        );
+        queue.push(user(to), Frame::received(text.to_owned().into(), text == "typing"));
     }
 
     /// Frames as `user:text`, losses as `user:lost`.

@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn parcel(origin: u64, number: u64, text: &str) -> Vec<u8> {
-        let frame = Frame { text: text.to_owned().into(), ephemeral: false, place: None };
+        let frame = Frame::received(text.to_owned().into(), false);
         Parcel::encode(origin, number, &Content::Frame(frame))
     }
 

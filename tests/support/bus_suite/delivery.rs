@@ -102,7 +102,7 @@ pub async fn ephemeral_frames_are_known_as_such<B: Backend>() {
     b.open(ann, 1);
     backend.settled(&b, ann).await;
     for ephemeral in [true, false] {
-        a.publish_frame(ann, None, Frame { text: "{}".into(), ephemeral });
+        a.publish_frame(ann, None, Frame::received("{}".into(), ephemeral));
     }
     b.wait_for(ann, 1, 2).await;
     let flags: Vec<bool> =

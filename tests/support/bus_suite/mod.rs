@@ -73,7 +73,7 @@ impl Node {
 
 /// A frame that must arrive.
 pub fn frame(text: &str) -> Frame {
-    Frame { text: format!("{{{text}}}").into(), ephemeral: false }
+    Frame::received(format!("{{{text}}}").into(), false)
 }
 
 /// A user whom no other test knows.
