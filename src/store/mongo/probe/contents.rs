@@ -250,7 +250,16 @@ fn name(index: &IndexModel) -> &str {
 }
 
 /// What of an index decides what it does.
-fn shape(index: &IndexModel) -> (Vec<(&str, Option<i64>)>, bool, Option<&Document>) {
+#[derive(PartialEq)]
+struct Shape<'a> {
+    /// Each field, and its direction; `None` for a kind of index that is not ours.
+    keys: Vec<(&'a str, Option<i64>)>,
+    unique: bool,
+    filter: Option<&'a Document>,
+}
+
+fn shape(index: &IndexModel) -> Shape<'_> {
+    // A shell writes directions as floating-point numbers.
     let direction = |value: &Bson| match value {
         Bson::Int32(direction) => Some(i64::from(direction.signum())),
         Bson::Int64(direction) => Some(direction.signum()),
@@ -258,10 +267,12 @@ fn shape(index: &IndexModel) -> (Vec<(&str, Option<i64>)>, bool, Option<&Documen
         Bson::Double(_) => Some(-1),
         _ => None,
     };
-    let keys = index.keys.iter().map(|(key, value)| (key.as_str(), direction(value))).collect();
     let options = index.options.as_ref();
-    let unique = options.and_then(|options| options.unique).unwrap_or(false);
-    (keys, unique, options.and_then(|options| options.partial_filter_expression.as_ref()))
+    Shape {
+        keys: index.keys.iter().map(|(key, value)| (key.as_str(), direction(value))).collect(),
+        unique: options.and_then(|options| options.unique).unwrap_or(false),
+        filter: options.and_then(|options| options.partial_filter_expression.as_ref()),
+    }
 }
 
 #[cfg(test)]
