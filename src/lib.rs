@@ -6,6 +6,7 @@ pub mod bus;
 pub mod chain;
 pub mod code;
 pub mod config;
+pub mod probe;
 pub mod rate;
 pub mod store;
 pub mod values;

@@ -4,13 +4,16 @@
 #[macro_use]
 #[path = "support/store_suite/mod.rs"]
 mod store_suite;
+#[path = "support/mongo.rs"]
+mod mongo;
 
 use std::{path::PathBuf, sync::Arc};
 
 use confab::{
-    config,
+    config::{self, MongoLayout},
     store::{Store, sqlite::SqliteStore},
 };
+use mongo::TestDatabase;
 use store_suite::{Backend, UNREAD};
 use tempfile::TempDir;
 
@@ -36,3 +39,33 @@ impl Backend for Sqlite {
 }
 
 store_suite!(sqlite: Sqlite);
+
+/// MongoDB with a collection for each pair, in a database of its own.
+struct MongoPerPair(TestDatabase);
+
+impl Backend for MongoPerPair {
+    async fn fresh() -> Self {
+        Self(TestDatabase::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.open(MongoLayout::PerPair, UNREAD).await)
+    }
+}
+
+store_suite!(mongo_per_pair: MongoPerPair);
+
+/// MongoDB with one collection for all, in a database of its own.
+struct MongoSingle(TestDatabase);
+
+impl Backend for MongoSingle {
+    async fn fresh() -> Self {
+        Self(TestDatabase::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.open(MongoLayout::Single, UNREAD).await)
+    }
+}
+
+store_suite!(mongo_single: MongoSingle);

@@ -4,9 +4,10 @@ use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
 use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
+use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 47] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 52] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("auth", "token_lifetime", "1m", "365days"),
@@ -45,6 +46,11 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 47] = [
     ("store", "readers", "1", "64"),
     ("store", "batch", "1", "100000"),
     ("store", "timeout", "100ms", "5m"),
+    ("store.mongo", "connect_timeout", "100ms", "1m"),
+    ("store.mongo", "server_selection_timeout", "100ms", "1m"),
+    ("store.mongo", "operation_timeout", "100ms", "1m"),
+    ("store.mongo", "pool_size", "1", "10000"),
+    ("store.mongo", "lanes", "1", "1024"),
     ("bus.redis", "pool_size", "1", "64"),
     ("bus.redis", "connect_timeout", "100ms", "1m"),
     ("bus.redis", "response_timeout", "100ms", "1m"),
@@ -72,12 +78,19 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
         ("auth", "secret_key_file"),
         ("auth", "private_key_file"),
         ("auth", "public_key_file"),
+        ("store.mongo", "uri_file"),
         ("bus.redis", "url_file"),
     ];
     for (table, key) in paths {
         if get(table, key).and_then(Value::as_str) == Some("") {
             findings.push(Finding::at(&tables::path(table, key), "the path is empty"));
         }
+    }
+    if let Some(name) = get("store.mongo", "database").and_then(Value::as_str)
+        && let Err(wrong) = check_database(name)
+    {
+        let path = tables::path("store.mongo", "database");
+        findings.push(Finding::at(&path, format!("the name of a database {wrong}")));
     }
     if let Some(level) = get("log", "level").and_then(Value::as_str)
         && let Err(message) = log_level::check(level)

@@ -154,7 +154,9 @@ impl Builder {
             let name = key.get_ref().as_ref();
             self.path.push(name.into());
             let is_table = matches!(value.get_ref(), DeValue::Table(_));
-            if self.is_secret(name) || !is_table && tables::lead_to_secrets(&self.path) {
+            let is_uri =
+                matches!(value.get_ref(), DeValue::String(text) if sensitive::is_uri(text));
+            if is_uri || self.is_secret(name) || !is_table && tables::lead_to_secrets(&self.path) {
                 self.hidden.push(value.span());
             }
             let spans = Spans { key: key.span(), value: value.span() };

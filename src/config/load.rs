@@ -17,7 +17,7 @@ use super::{
     files::Files,
     given::{Choice, Found, Kind},
     layers::{Giver, Layer, Merged, Origin, Origins},
-    redis_url,
+    mongo_uri, redis_url,
     rules::Rules,
     schema,
     secret::Secret,
@@ -61,8 +61,9 @@ impl Flags {
 /// A configuration that holds, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// The effective configuration. `auth.secret_key` and `bus.redis.url` are the secrets
-    /// themselves, from wherever they came; `None` if none was given, or they were left alone.
+    /// The effective configuration. `auth.secret_key`, `store.mongo.uri` and `bus.redis.url` are
+    /// the secrets themselves, from wherever they came; `None` if none was given, or they were
+    /// left alone.
     pub config: Config,
     /// Where each value came from.
     pub origins: Origins,
@@ -123,7 +124,9 @@ pub fn load(
             Err(error) => errors.push(error),
         }
     }
-    if complete {
+    // A credential may give what was left alone.
+    if complete && !flags.no_secrets {
+        errors.extend(mongo_uri::without_key(&config, &layers, environment));
         errors.extend(redis_url::without_mongo(&config, &layers, environment));
     }
     if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
@@ -223,12 +226,18 @@ struct Secrets {
 }
 
 impl Secrets {
-    const ALL: [Self; 2] = [
+    const ALL: [Self; 3] = [
         Self {
             kind: secret_key::KIND,
             keys: |config| (&mut config.auth.secret_key, &mut config.auth.secret_key_file),
             check: secret_key::check,
             needed: |config| config.auth.algorithm.is_symmetric(),
+        },
+        Self {
+            kind: mongo_uri::KIND,
+            keys: |config| (&mut config.store.mongo.uri, &mut config.store.mongo.uri_file),
+            check: mongo_uri::check,
+            needed: |_| true,
         },
         Self {
             kind: redis_url::KIND,

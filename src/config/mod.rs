@@ -16,6 +16,7 @@ mod given;
 mod layers;
 mod load;
 mod log_level;
+mod mongo_uri;
 mod redis_url;
 mod rules;
 mod schema;
@@ -40,4 +41,6 @@ pub use error::{ConfigError, ConfigErrors, Warning};
 pub use layers::{Origin, Origins};
 pub use load::{Flags, Loaded, load};
 pub use secret::Secret;
-pub use sections::{Algorithm, Auth, Config, Limits, Log, LogFormat, Server, Store};
+pub use sections::{
+    Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,
+};

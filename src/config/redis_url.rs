@@ -5,6 +5,7 @@ use super::{
     error::ConfigError,
     given::{Found, Kind},
     layers::Layer,
+    mongo_uri,
     sections::Config,
 };
 
@@ -31,15 +32,10 @@ pub(super) fn without_mongo(
     environment: &Environment,
 ) -> Option<ConfigError> {
     let redis = &config.bus.redis;
-    if redis.url.is_none() && redis.url_file.is_none() || has_mongo(config) {
+    if redis.url.is_none() && redis.url_file.is_none() || mongo_uri::is_given(config) {
         return None;
     }
     let message = "Redis needs MongoDB: the embedded store belongs to one node";
     let help = "give MongoDB with store.mongo.uri, or remove the URL of Redis";
     Some(ConfigError::new(message, KIND.place(layers, environment)).help(help))
-}
-
-/// Whether messages are kept in MongoDB, which several nodes can share.
-fn has_mongo(_: &Config) -> bool {
-    false
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     document::{Finding, Path},
     sections::Config,
+    sensitive::is_uri,
     suggest::did_you_mean,
     tables::{self, TABLES, table_path},
 };
@@ -325,12 +326,15 @@ pub(super) fn place(path: &[Segment]) -> String {
     }
 }
 
-/// Text in quotes, cut when long. Several lines are not shown: a quote that is not closed may
-/// have made them one, with a secret in it.
+/// Text in quotes, cut when long. A URI that may hold a password is not shown, and neither are
+/// several lines: a quote that is not closed may have made them one, with a secret in it.
 pub(super) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
     if text.contains('\n') {
         return "several lines of text".to_owned();
+    }
+    if is_uri(text) {
+        return "a URI".to_owned();
     }
     if text.chars().count() <= MOST {
         return format!("{text:?}");

@@ -11,7 +11,7 @@ use super::{
 /// The fewest bytes of a key: as many as HS256 makes of it (RFC 7518, section 3.2).
 const MIN_BYTES: usize = 32;
 
-const HINT: &str = "make one with `openssl rand -base64 48`, and give it in the variable \
+pub(super) const HINT: &str = "make one with `openssl rand -base64 48`, and give it in the variable \
                     SECRET_KEY or in a file named by SECRET_KEY_FILE";
 
 /// The words that placeholders are made of.

@@ -282,6 +282,9 @@ pub struct Store {
     pub batch: usize,
     /// How long a query may wait for the embedded store. From 100ms to 5m.
     pub timeout: Duration,
+    /// MongoDB instead of the embedded store, so that many daemons serve one chat. Used when
+    /// uri or uri_file is given.
+    pub mongo: Mongo,
 }
 
 impl Default for Store {
@@ -291,8 +294,65 @@ impl Default for Store {
             readers: 4,
             batch: 1024,
             timeout: Duration::from_secs(5),
+            mongo: Mongo::default(),
         }
     }
+}
+
+/// `[store.mongo]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mongo {
+    /// Where MongoDB is, with user, password, TLS and replica set: mongodb://… or
+    /// mongodb+srv://…. Better given by the variable MONGO_URI or by uri_file. What it says of
+    /// pool size and timeouts wins over the keys here; what it says of read and write concerns
+    /// does not count.
+    #[schemars(example = "mongodb://confab:password@a.example,b.example/?replicaSet=rs0&tls=true")]
+    pub uri: Option<Secret>,
+    /// A file that holds the URI.
+    #[schemars(example = "/etc/confab/mongo_uri")]
+    pub uri_file: Option<PathBuf>,
+    /// The database: 1 to 63 bytes, without white space and any of / \ . " $ * < > : | ?.
+    pub database: String,
+    /// per_pair: a collection for each two users, named by both. single: one collection for all
+    /// messages, which can be sharded; for more than some ten thousand pairs.
+    pub layout: MongoLayout,
+    /// How long opening a connection may take. From 100ms to 1m.
+    pub connect_timeout: Duration,
+    /// How long to look for a primary before a call fails. From 100ms to 1m.
+    pub server_selection_timeout: Duration,
+    /// How long one call may take in all; then it fails. From 100ms to 1m.
+    pub operation_timeout: Duration,
+    /// The most connections to one server of MongoDB. From 1 to 10000.
+    pub pool_size: u32,
+    /// Batches of messages on their way to MongoDB at the same time. From 1 to 1024.
+    pub lanes: usize,
+}
+
+impl Default for Mongo {
+    fn default() -> Self {
+        Self {
+            uri: None,
+            uri_file: None,
+            database: "confab".into(),
+            layout: MongoLayout::PerPair,
+            connect_timeout: Duration::from_secs(5),
+            server_selection_timeout: Duration::from_secs(5),
+            operation_timeout: Duration::from_secs(5),
+            pool_size: 64,
+            lanes: 64,
+        }
+    }
+}
+
+/// How messages are laid out in MongoDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MongoLayout {
+    /// A collection for each two users.
+    PerPair,
+    /// One collection for all.
+    Single,
 }
 
 /// `[log]`

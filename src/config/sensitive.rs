@@ -17,6 +17,11 @@ pub(super) fn is_sensitive(name: &str) -> bool {
         || strsim::damerau_levenshtein(&name, "secret_key") <= 3
 }
 
+/// Whether a text is a URI that may hold a password, whatever key it was given for.
+pub(super) fn is_uri(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
 /// Where the first word ends that looks like the name of a secret.
 pub(super) fn name_ends(line: &str) -> Option<usize> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -47,6 +52,7 @@ mod tests {
             "password",
             "webhook_token",
             "REDIS_URL",
+            "MONGO_URI",
         ] {
             assert!(is_sensitive(name), "{name}");
         }

@@ -16,12 +16,13 @@ const HEAD: &str = "\
 # empty one, confab does the same.
 #
 # Later layers win:
-#   1. the defaults; for secrets also the systemd credentials secret_key and redis_url
+#   1. the defaults; for secrets also the systemd credentials secret_key, mongo_uri and
+#      redis_url
 #   2. this file: the one that --config names, else the variable CONFAB_CONFIG, else
 #      /etc/confab/confab.toml
 #   3. the files conf.d/*.toml beside it, by name
-#   4. the variables SECRET_KEY, ALGORITHM, REDIS_URL and RUST_LOG; SECRET_KEY_FILE and
-#      REDIS_URL_FILE name files that hold them
+#   4. the variables SECRET_KEY, ALGORITHM, MONGO_URI, MONGO_DB, REDIS_URL and RUST_LOG;
+#      SECRET_KEY_FILE, MONGO_URI_FILE and REDIS_URL_FILE name files that hold them
 #   5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN or
 #      CONFAB_BUS__REDIS__PREFIX
 #   6. the flags --listen, --admin-listen, --data and --log-level

@@ -14,21 +14,21 @@ use super::{
 };
 
 /// The variables with names of their own: table and key that they give.
-const NAMED: [(&str, &str, &str); 6] = [
+const NAMED: [(&str, &str, &str); 9] = [
     ("SECRET_KEY", "auth", "secret_key"),
     ("SECRET_KEY_FILE", "auth", "secret_key_file"),
     ("ALGORITHM", "auth", "algorithm"),
+    ("MONGO_URI", "store.mongo", "uri"),
+    ("MONGO_URI_FILE", "store.mongo", "uri_file"),
+    ("MONGO_DB", "store.mongo", "database"),
     ("REDIS_URL", "bus.redis", "url"),
     ("REDIS_URL_FILE", "bus.redis", "url_file"),
     ("RUST_LOG", "log", "level"),
 ];
 
 /// Of these, an empty one is as good as none.
-const EMPTY_IS_NONE: [&str; 3] = ["REDIS_URL", "REDIS_URL_FILE", "RUST_LOG"];
-
-/// Variables for backends that this version does not have.
-const NOT_YET: [(&str, &str); 3] =
-    [("MONGO_URI", "MongoDB"), ("MONGO_URI_FILE", "MongoDB"), ("MONGO_DB", "MongoDB")];
+const EMPTY_IS_NONE: [&str; 6] =
+    ["MONGO_URI", "MONGO_URI_FILE", "MONGO_DB", "REDIS_URL", "REDIS_URL_FILE", "RUST_LOG"];
 
 /// All variables for keys begin with this.
 const PREFIX: &str = "CONFAB_";
@@ -42,16 +42,6 @@ pub(super) fn named(
     rank: usize,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Layer> {
-    for (name, backend) in NOT_YET {
-        if environment.get(name).is_some_and(|value| !value.is_empty()) {
-            let message = format!(
-                "{name} is set, but this version of confab has no {backend}: it keeps messages \
-                 in its embedded store and runs as one node"
-            );
-            let place = Place::Variable(name.to_owned());
-            errors.push(ConfigError::new(message, place).help(format!("unset {name}")));
-        }
-    }
     let mut layers = Vec::new();
     for (name, table, key) in NAMED {
         let Some(value) = environment.get(name) else {
@@ -206,7 +196,7 @@ mod tests {
         assert!(has("CONFAB_SERVER__LISTEN") && has("CONFAB_LIMITS__FRAME_RATE"));
         let hidden = |name: &str| is_service_link(name, OsStr::new("tcp://x"));
         assert!(!known.iter().any(|variable| hidden(&variable.name)));
-        assert!(has("CONFAB_BUS__REDIS__URL"));
+        assert!(has("CONFAB_BUS__REDIS__URL") && has("CONFAB_STORE__MONGO__URI"));
         for (_, table, key) in NAMED {
             assert!(has(&variable_of(table, key)));
         }

@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names SQL or BSON.
 
 mod model;
+pub mod mongo;
 pub mod sqlite;
 
 use std::{collections::HashMap, fmt};

@@ -35,6 +35,7 @@ mod metrics;
 mod outage;
 mod parcel;
 mod pool;
+mod probe;
 mod publisher;
 mod queue;
 mod receiver;
@@ -59,7 +60,7 @@ use self::{
 use super::{Bus, Deliver, Envelope, Missed};
 use crate::config;
 
-pub use self::{metrics::describe_metrics, server::Failure, server::check_url};
+pub use self::{metrics::describe_metrics, probe::probe, server::Failure, server::check_url};
 
 /// A bus through one Redis.
 pub struct RedisBus {

@@ -130,6 +130,31 @@ impl Server {
         Ok(Self { client, connect_timeout: config.connect_timeout.0 })
     }
 
+    /// The user of the URL.
+    pub fn user(&self) -> Option<&str> {
+        self.client.get_connection_info().redis_settings().username()
+    }
+
+    /// Whether the URL has a password.
+    pub fn has_password(&self) -> bool {
+        self.client.get_connection_info().redis_settings().password().is_some()
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn has_tls(&self) -> bool {
+        matches!(self.client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
+    }
+
+    /// Whether it runs on this machine, as far as its address says.
+    pub fn is_local(&self) -> bool {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                crate::probe::is_loopback(host)
+            }
+            _ => true,
+        }
+    }
+
     /// Connects and signs in, within `connect_timeout`.
     ///
     /// # Errors

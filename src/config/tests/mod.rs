@@ -2,6 +2,7 @@
 
 mod errors;
 mod layers;
+mod mongo;
 mod redis;
 mod secrets;
 mod support;

@@ -38,6 +38,11 @@ fn redis_needs_mongodb() {
     assert_eq!(setup.messages(), [NEEDS_MONGO]);
     assert!(setup.errors().contains(" --> cred/redis_url"), "{}", setup.errors());
     Setup::file("[bus.redis]\nprefix = \"other\"").load().unwrap();
+    let both = Setup::empty()
+        .variable("MONGO_URI", "mongodb://localhost")
+        .variable("REDIS_URL", URL)
+        .variable("SECRET_KEY", "Zk3vQ8#mW1!pL6$xR9@tN4%bJ7^cH2&dF5");
+    assert!(both.load().unwrap().config.bus.redis.url.is_some());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod connection;
 mod heads;
 mod job;
 mod open;
+mod probe;
 mod queries;
 mod readers;
 mod rows;
@@ -32,6 +33,7 @@ use tokio::{
 };
 
 pub use open::OpenError;
+pub use probe::probe;
 
 use self::{
     changes::NewPassword,

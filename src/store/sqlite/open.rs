@@ -16,14 +16,14 @@ use super::{
 };
 
 /// The database in the data folder.
-const DATABASE: &str = "confab.db";
+pub(super) const DATABASE: &str = "confab.db";
 
 /// Locked for as long as a daemon uses the folder. Not the database itself: closing any handle
 /// of that would end the database's own locks.
-const LOCK: &str = "confab.lock";
+pub(super) const LOCK: &str = "confab.lock";
 
 /// How every SQLite database begins.
-const MAGIC: &[u8] = b"SQLite format 3\0";
+pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Why the embedded store could not be opened. Displays as one line: what is wrong, where, and
 /// what to do.
