@@ -13,16 +13,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{Accounts, Keys, Passwords, Tokens, secret_key_beside},
-    bus::{Bus, local::LocalBus},
+    auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
+    bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::Chain,
     config::{Config, Loaded},
     directory::Directory,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Sequencer},
     http::{self, Serving, State},
     hub::Hub,
     shutdown,
-    store::{Store, sqlite::SqliteStore},
+    store::{Store, mongo::MongoStore, sqlite::SqliteStore},
     telemetry,
 };
 
@@ -99,18 +99,8 @@ impl Daemon {
         let admin = bind("server.admin_listen", config.server.admin_listen)?;
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
 
-        let (store, tokens) = blocking({
-            let config = Arc::clone(&config);
-            move || {
-                let unread = config.limits.unread as u64;
-                let store = SqliteStore::open(&config.store, unread).map_err(AppError::new)?;
-                let keys = Keys::load(&config.auth, || secret_key_beside(&config.store.path));
-                let tokens = Tokens::new(&config.auth, keys.map_err(AppError::new)?);
-                Ok::<_, AppError>((store, tokens))
-            }
-        })
-        .await?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = open_store(&config).await?;
+        let tokens = load_tokens(&config).await?;
         let chain = Chain::build(&config.plugins, manifests)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
@@ -118,7 +108,7 @@ impl Daemon {
 
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(limits));
-        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Arc::clone(&hub) as _));
+        let (bus, sequencer) = start_bus(&config, &hub, &store)?;
         let directory = Arc::new(Directory::new(Arc::clone(&store), limits.account_cache));
         let dispatch = Arc::new(Dispatch::new(
             chain,
@@ -126,6 +116,7 @@ impl Daemon {
             Arc::clone(&bus),
             Arc::clone(&hub),
             Arc::clone(&directory),
+            sequencer,
             limits,
         ));
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
@@ -151,6 +142,8 @@ impl Daemon {
             config,
         };
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), daemon.upkeep.clone()));
+        let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
+        daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         daemon.serve_public(public, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(
@@ -224,6 +217,52 @@ impl Daemon {
     }
 }
 
+async fn open_store(config: &Arc<Config>) -> Result<Arc<dyn Store>, AppError> {
+    let unread = config.limits.unread as u64;
+    if config.store.mongo.uri.is_some() {
+        let store = MongoStore::open(&config.store, unread).map_err(AppError::new)?;
+        return Ok(Arc::new(store));
+    }
+    let config = Arc::clone(config);
+    let open = move || SqliteStore::open(&config.store, unread).map_err(AppError::new);
+    Ok(Arc::new(blocking(open).await?))
+}
+
+async fn load_tokens(config: &Arc<Config>) -> Result<Tokens, AppError> {
+    let config = Arc::clone(config);
+    blocking(move || {
+        let keys = Keys::load(&config.auth, || match config.store.mongo.uri {
+            // Every node must have the same key, so none can make one.
+            Some(_) => Err(KeyError::MissingSecret),
+            None => secret_key_beside(&config.store.path),
+        });
+        Ok(Tokens::new(&config.auth, keys.map_err(AppError::new)?))
+    })
+    .await
+}
+
+/// The bus, and where there are several nodes, what puts their frames in order.
+type BusParts = (Arc<dyn Bus>, Option<Arc<Sequencer>>);
+
+fn start_bus(
+    config: &Config,
+    hub: &Arc<Hub>,
+    store: &Arc<dyn Store>,
+) -> Result<BusParts, AppError> {
+    if config.bus.redis.url.is_some() {
+        let sequencer = Arc::new(Sequencer::new(Arc::clone(hub) as _, Arc::clone(store)));
+        let bus = RedisBus::start(&config.bus.redis, Arc::clone(&sequencer) as _);
+        return Ok((Arc::new(bus.map_err(AppError::new)?), Some(sequencer)));
+    }
+    if config.store.mongo.uri.is_some() {
+        tracing::warn!(
+            "MongoDB without Redis: a second node on this database would get live events only \
+             by sync; set bus.redis.url (REDIS_URL) before you start one"
+        );
+    }
+    Ok((Arc::new(LocalBus::new(Arc::clone(hub) as _)), None))
+}
+
 /// Takes all the file descriptors that the system allows, and says when they are too few.
 fn raise_descriptor_limit(connections: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -281,7 +320,10 @@ fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
     if config.server.web {
         lines += &format!("  chat at      http://{public}/\n");
     }
-    lines += &format!("  data in      {}\n", config.store.path.display());
+    lines += &match config.store.mongo.uri {
+        Some(_) => format!("  data in      MongoDB, {}\n", config.store.mongo.database),
+        None => format!("  data in      {}\n", config.store.path.display()),
+    };
     // Nobody need be listening.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }

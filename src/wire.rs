@@ -25,13 +25,17 @@ pub struct Frame {
     pub place: Option<Place>,
 }
 
-/// A conversation, and the `seq` of one of its messages.
+/// Where a message stands in its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The conversation.
     pub conversation: Conversation,
     /// The message's place in it.
     pub seq: u64,
+    /// The sender.
+    pub from: UserId,
+    /// When it was received.
+    pub at: Timestamp,
 }
 
 impl Frame {
@@ -49,19 +53,26 @@ impl Frame {
             #[serde(borrow)]
             conversation: &'a str,
             seq: u64,
+            from: UserId,
+            at: Timestamp,
         }
         let placed = if ephemeral { None } else { serde_json::from_str::<Placed<'_>>(&text).ok() };
-        let place = placed.and_then(|Placed { conversation, seq }| {
+        let place = placed.and_then(|Placed { conversation, seq, from, at }| {
             let (first, second) = conversation.split_once('_')?;
             let conversation = Conversation::between(first.parse().ok()?, second.parse().ok()?);
-            Some(Place { conversation, seq })
+            Some(Place { conversation, seq, from, at })
         });
         Self { text, ephemeral, place }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.
     pub fn message(message: &Message) -> Self {
-        let place = Place { conversation: message.conversation, seq: message.seq };
+        let place = Place {
+            conversation: message.conversation,
+            seq: message.seq,
+            from: message.from,
+            at: message.at,
+        };
         let frame = Self::new(&ServerFrame::Message(MessageBody::from(message)), false);
         Self { place: Some(place), ..frame }
     }

@@ -31,6 +31,8 @@ pub struct Dispatch {
     bus: Arc<dyn Bus>,
     hub: Arc<Hub>,
     directory: Arc<Directory>,
+    /// Where several nodes deliver to the same users.
+    sequencer: Option<Arc<Sequencer>>,
     lanes: Lanes,
     max_content: usize,
     sync: ChangeLimit,
@@ -46,13 +48,15 @@ pub enum Received {
 }
 
 impl Dispatch {
-    /// A dispatcher over these parts. Its tasks run until [`close`](Self::close).
+    /// A dispatcher over these parts; `sequencer` is what the bus delivers to, where there are
+    /// several nodes. Its tasks run until [`close`](Self::close).
     pub fn new(
         chain: Arc<Chain>,
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
         hub: Arc<Hub>,
         directory: Arc<Directory>,
+        sequencer: Option<Arc<Sequencer>>,
         limits: &config::Limits,
     ) -> Self {
         Self {
@@ -62,6 +66,7 @@ impl Dispatch {
             bus,
             hub,
             directory,
+            sequencer,
             max_content: limits.content.as_usize(),
             sync: ChangeLimit { messages: limits.sync_messages, bytes: limits.sync.as_usize() },
         }
@@ -85,20 +90,49 @@ impl Dispatch {
     /// # Errors
     /// When the hub does not take it.
     pub fn connect(&self, session: &Arc<Session>) -> Result<(), AddError> {
-        if self.hub.add(session)? {
-            self.bus.subscribe(session.user().id);
+        let user = session.user().id;
+        // Before the hub knows the session, so that nothing is delivered past the sequencer.
+        if let Some(sequencer) = &self.sequencer {
+            sequencer.open(user);
         }
-        Ok(())
+        match self.hub.add(session) {
+            Ok(first) => {
+                if first {
+                    self.bus.subscribe(user);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(sequencer) = &self.sequencer {
+                    sequencer.close(user);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Closes a session.
     pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+        let user = session.user().id;
         if self.hub.remove(session) {
-            self.bus.unsubscribe(session.user().id);
+            self.bus.unsubscribe(user);
+        }
+        if let Some(sequencer) = &self.sequencer {
+            sequencer.close(user);
         }
         let event = Event::Disconnect(Disconnect::new(reason.as_str()));
         if let Ok(passage) = self.enter(session.context(), event).await {
             passage.finish(Decision::Accepted { seq: None, duplicate: false });
+        }
+    }
+
+    /// Catches up from the store whoever the bus may have missed something for. Runs for ever.
+    pub async fn catch_up(&self) {
+        let Some(sequencer) = &self.sequencer else { return };
+        loop {
+            for missed in self.bus.missed().await {
+                sequencer.catch_up(missed.user, missed.since);
+            }
         }
     }
 

@@ -89,7 +89,7 @@ impl Sequencer {
         }
     }
 
-    /// Begins to follow a user: their first session has opened here.
+    /// Begins to follow a user: a session of theirs opens here.
     pub fn open(&self, user: UserId) {
         self.inner.lock(user).entry(user).or_default().opened += 1;
     }
@@ -101,7 +101,7 @@ impl Sequencer {
         tokio::spawn(async move { inner.catch_up(user, since).await });
     }
 
-    /// Forgets a user: their last session here has closed.
+    /// A session of a user has closed here; forgets them with the last.
     pub fn close(&self, user: UserId) {
         let mut shard = self.inner.lock(user);
         if let Some(followed) = shard.get_mut(&user) {
@@ -115,10 +115,14 @@ impl Sequencer {
 
 impl Deliver for Sequencer {
     fn deliver(&self, envelope: Envelope) {
-        let Some(Place { conversation, seq }) = envelope.frame.place else {
+        let Some(Place { conversation, seq, from, at }) = envelope.frame.place else {
             self.inner.hub.deliver(envelope);
             return;
         };
+        // What this node stored itself came from a session here.
+        if envelope.except.is_none() {
+            self.inner.store.saw(conversation, from, seq, at);
+        }
         let user = envelope.to;
         let mut shard = self.inner.lock(user);
         let Some(Followed { tracks, .. }) = shard.get_mut(&user) else { return };

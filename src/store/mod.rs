@@ -46,6 +46,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`] when it was not made durable.
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>>;
 
+    /// Learns that another node stored a message, so that the next [`append`](Self::append) to
+    /// its conversation need not find out. Never waits; only ever a hint.
+    fn saw(&self, conversation: Conversation, from: UserId, seq: u64, at: Timestamp) {
+        let _ = (conversation, from, seq, at);
+    }
+
     /// Moves read marks forward, and answers for each in the order given. `upto` beyond the
     /// newest message means the newest message. Without any message, the mark is 0 and not kept.
     async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>>;

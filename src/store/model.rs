@@ -7,8 +7,12 @@ use std::{
 };
 
 use confab_plugin::{UserId, Username};
-use serde::{Serialize, Serializer};
-use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::{
+    OffsetDateTime,
+    format_description::{FormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 /// A moment, in milliseconds since 1970 in UTC. Written as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +43,15 @@ impl fmt::Display for Timestamp {
             .and_then(|time| time.format(RFC3339_MILLIS).ok())
             .unwrap_or_else(|| "9999-12-31T23:59:59.999Z".into());
         f.write_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
+        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(millis).map(Self).map_err(de::Error::custom)
     }
 }
 

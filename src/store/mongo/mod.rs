@@ -108,12 +108,6 @@ impl MongoStore {
         self.shared.prepare().await
     }
 
-    /// Another node has published a message: so the next one here need not find that out by
-    /// losing a race. Cheap, and never needed; only for what was published, for that is durable.
-    pub fn saw(&self, conversation: Conversation, from: UserId, seq: u64, at: Timestamp) {
-        self.shared.heads.saw(conversation, from, seq, at);
-    }
-
     async fn within<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -221,6 +215,10 @@ impl Store for MongoStore {
         });
         self.in_turns(&space, items.collect(), &mut answers, deadline, Job::Append).await;
         answers
+    }
+
+    fn saw(&self, conversation: Conversation, from: UserId, seq: u64, at: Timestamp) {
+        self.shared.heads.saw(conversation, from, seq, at);
     }
 
     async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>> {
