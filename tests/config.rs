@@ -158,6 +158,38 @@ fn a_check_needs_no_secrets_if_told_so() {
 }
 
 #[test]
+fn the_production_file_is_good_and_wants_its_secrets() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.toml");
+    let secrets = [
+        ("SECRET_KEY", "Zk3vQ8#mW1!pL6$xR9@tN4%bJ7^cH2&dF5"),
+        ("MONGO_URI", "mongodb://confab:hunter2@a.example,b.example/?replicaSet=rs0&tls=true"),
+        ("REDIS_URL", "rediss://confab:hunter2@redis.example"),
+    ];
+    let none = Operator::with("");
+    let good = |operator: &Operator, arguments: &[&str]| {
+        let output = operator.run(&[&["--config", file], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "", "it warns");
+        stdout(&output).to_owned()
+    };
+    let all =
+        secrets.iter().fold(Operator::with(""), |all, (name, text)| all.variable(name, *text));
+    assert!(good(&all, &["check", "--no-secrets"]).contains("3 plugins"));
+    good(&all, &["check"]);
+    let shown = good(&all, &["config"]);
+    for line in ["uri = \"[redacted]\"  # variable MONGO_URI", "url = \"[redacted]\"  # variable"] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+    // The files that it names are not here, and nothing else takes their place.
+    good(&none, &["check", "--no-secrets"]);
+    let output = none.run(&["--config", file, "check"]);
+    assert_eq!(output.status.code(), Some(78));
+    for secret in ["secret_key", "mongo_uri", "redis_url"] {
+        assert!(stderr(&output).contains(&format!("from /etc/confab/{secret}")), "{secret}");
+    }
+}
+
+#[test]
 fn the_help_says_what_an_operator_needs() {
     let output = Operator::with("nonsense").run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));

@@ -25,6 +25,19 @@ async fn a_good_one() {
 }
 
 #[tokio::test]
+async fn the_production_file_on_good_servers() {
+    let (database, redis) = (TestDatabase::new(), shared_url());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.toml");
+    let check = Check::run(&[
+        ("CONFAB_CONFIG", file),
+        ("MONGO_URI", &database.uri),
+        ("CONFAB_STORE__MONGO__DATABASE", &database.name),
+        ("REDIS_URL", &redis),
+    ]);
+    check.good().says("ok", "publish", "arrives").never_says("per_pair");
+}
+
+#[tokio::test]
 async fn one_that_is_not_there() {
     check(&format!("redis://me:{PASSWORD}@127.0.0.1:{}", closed_port()))
         .bad()

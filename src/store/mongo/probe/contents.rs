@@ -209,6 +209,7 @@ impl Probe {
             .collect();
         let can_change = matches!(rights, Rights::Some { may_change_rules: true });
         match (other.is_empty(), can_change) {
+            (true, _) if found.is_empty() => self.report.ok(RULES, "made with their collections"),
             (true, _) => self.report.ok(RULES, "as they should be"),
             (false, true) => {
                 self.report.ok(RULES, format!("set at the next start: {}", other.join(", ")));
