@@ -18,6 +18,7 @@ const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
 /// A running daemon; killed when dropped.
 pub struct Daemon {
     program: PathBuf,
+    variables: Vec<(String, String)>,
     child: Child,
     folder: TempDir,
     public: String,
@@ -36,13 +37,30 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let auth = if toml.contains("[auth]") { "" } else { FAST };
         fs::write(folder.path().join("confab.toml"), format!("{auth}{toml}")).expect("written");
-        let (child, public, admin) = spawn(program, folder.path(), "127.0.0.1:0");
-        Self { program: program.into(), child, folder, public, admin }
+        let variables = vec![
+            ("CONFAB_CONFIG".to_owned(), folder.path().join("confab.toml").display().to_string()),
+            ("CONFAB_STORE__PATH".to_owned(), folder.path().join("data").display().to_string()),
+        ];
+        Self::spawned(program, folder, variables)
+    }
+
+    /// Starts a daemon that is configured by these variables alone, but for its addresses.
+    pub fn start_node(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let variables = variables.iter().map(own).collect();
+        Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables)
+    }
+
+    fn spawned(program: &Path, folder: TempDir, variables: Vec<(String, String)>) -> Self {
+        let (child, public, admin) = spawn(program, folder.path(), "127.0.0.1:0", &variables);
+        Self { program: program.into(), variables, child, folder, public, admin }
     }
 
     /// Starts it again, after it ended, on the same port and data.
     pub fn start_again(&mut self) {
-        let (child, public, admin) = spawn(&self.program, self.folder.path(), &self.public);
+        let (child, public, admin) =
+            spawn(&self.program, self.folder.path(), &self.public, &self.variables);
         (self.child, self.public, self.admin) = (child, public, admin);
     }
 
@@ -153,16 +171,19 @@ pub fn confab() -> Command {
     command
 }
 
-fn spawn(program: &Path, folder: &Path, listen: &str) -> (Child, String, String) {
+fn spawn(
+    program: &Path,
+    folder: &Path,
+    listen: &str,
+    variables: &[(String, String)],
+) -> (Child, String, String) {
     let log = fs::OpenOptions::new().append(true).create(true).open(folder.join("log"));
-    let data: PathBuf = folder.join("data");
     let mut child = Command::new(program)
         .env_clear()
-        .arg("--config")
-        .arg(folder.join("confab.toml"))
+        .envs(variables.iter().cloned())
         .env("CONFAB_SERVER__LISTEN", listen)
         .env("CONFAB_SERVER__ADMIN_LISTEN", "127.0.0.1:0")
-        .env("CONFAB_STORE__PATH", data)
+        .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.expect("a log"))
