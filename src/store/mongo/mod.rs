@@ -15,11 +15,13 @@ mod documents;
 mod errors;
 mod heads;
 mod history;
+mod import;
 mod layout;
 mod marks;
 mod pause;
 mod prepare;
 mod schema;
+mod seed;
 mod sync;
 mod turns;
 
@@ -37,6 +39,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use connect::{check_database, check_uri};
 pub use errors::OpenError;
+pub use import::MongoImport;
+pub use seed::{Seed, SeedError};
 
 use self::{
     append::Item,

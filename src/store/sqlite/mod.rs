@@ -6,6 +6,7 @@
 mod changes;
 mod checkpoint;
 mod connection;
+mod export;
 mod heads;
 mod job;
 mod open;
@@ -30,6 +31,7 @@ use tokio::{
     time::timeout_at,
 };
 
+pub use export::SqliteExport;
 pub use open::OpenError;
 
 use self::{
