@@ -99,6 +99,14 @@ fn describe() {
     );
     describe_counter!("confab_tokens_refused_total", "Tokens that were not good, by reason.");
     describe_counter!("confab_store_errors_total", "What the store could not do, by operation.");
+    describe_counter!(
+        "confab_store_odd_documents_total",
+        "Documents in MongoDB that were skipped: their fields are missing or odd."
+    );
+    describe_counter!(
+        "confab_store_seq_conflicts_total",
+        "Inserts into MongoDB that another node's message came before."
+    );
     describe_histogram!(
         "confab_store_operation_duration_seconds",
         Unit::Seconds,

@@ -159,10 +159,10 @@ fn a_check_needs_no_secrets_if_told_so() {
 
 #[test]
 fn a_backend_of_a_later_version_is_not_passed_over() {
-    let operator = Operator::with("plugins = []").variable("MONGO_URI", "mongodb://localhost");
+    let operator = Operator::with("plugins = []").variable("REDIS_URL", "redis://localhost");
     let output = operator.run(&["serve"]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains(" --> variable MONGO_URI\n"));
+    assert!(stderr(&output).contains(" --> variable REDIS_URL\n"));
 }
 
 #[test]

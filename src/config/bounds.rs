@@ -3,10 +3,11 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, schema::quoted, web_origin};
+use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
+use crate::store::mongo::check_database;
 
-/// Section, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
+/// Table, key, least, most. A key whose other bound is another key has it in `rules`.
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 45] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("auth", "token_lifetime", "1m", "365days"),
@@ -45,6 +46,11 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
     ("store", "readers", "1", "64"),
     ("store", "batch", "1", "100000"),
     ("store", "timeout", "100ms", "5m"),
+    ("store.mongo", "connect_timeout", "100ms", "1m"),
+    ("store.mongo", "server_selection_timeout", "100ms", "1m"),
+    ("store.mongo", "operation_timeout", "100ms", "1m"),
+    ("store.mongo", "pool_size", "1", "10000"),
+    ("store.mongo", "lanes", "1", "1024"),
     ("log", "queue", "128", "1000000"),
     ("plugins", "timeout", "1ms", "1m"),
 ];
@@ -52,24 +58,31 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 40] = [
 /// Checks the values of one layer, whose types are known to be right.
 pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let get = |section: &str, key: &str| tree.get(section).and_then(|table| table.get(key));
-    for (section, key, least, most) in BOUNDS {
-        if let Some(value) = get(section, key)
+    let get = |table: &str, key: &str| tables::find(tree, table, key);
+    for (table, key, least, most) in BOUNDS {
+        if let Some(value) = get(table, key)
             && let Some(message) = outside(value, least, most)
         {
-            findings.push(Finding::at(&[section.into(), key.into()], message));
+            findings.push(Finding::at(&tables::path(table, key), message));
         }
     }
     let paths = [
         ("store", "path"),
+        ("store.mongo", "uri_file"),
         ("auth", "secret_key_file"),
         ("auth", "private_key_file"),
         ("auth", "public_key_file"),
     ];
-    for (section, key) in paths {
-        if get(section, key).and_then(Value::as_str) == Some("") {
-            findings.push(Finding::at(&[section.into(), key.into()], "the path is empty"));
+    for (table, key) in paths {
+        if get(table, key).and_then(Value::as_str) == Some("") {
+            findings.push(Finding::at(&tables::path(table, key), "the path is empty"));
         }
+    }
+    if let Some(name) = get("store.mongo", "database").and_then(Value::as_str)
+        && let Err(wrong) = check_database(name)
+    {
+        let path = tables::path("store.mongo", "database");
+        findings.push(Finding::at(&path, format!("the name of a database {wrong}")));
     }
     if let Some(level) = get("log", "level").and_then(Value::as_str)
         && let Err(message) = log_level::check(level)
@@ -149,32 +162,35 @@ mod tests {
     #[test]
     fn every_measure_has_the_bounds_that_its_help_states() {
         let mut held = 0;
-        for (section, schema) in CONFIG["properties"].as_object().unwrap() {
-            let schema = schema.get("items").unwrap_or(schema);
-            let keys = &resolve(&CONFIG, schema)["properties"];
-            for (key, schema) in keys.as_object().unwrap() {
-                let help = schema["description"].as_str().unwrap();
-                let kind = resolve(&CONFIG, schema);
-                let measured = kind["type"] == "integer"
-                    || kind["format"] == "confab-duration"
-                    || kind["format"] == "confab-bytes";
-                let bound = BOUNDS.iter().find(|b| b.0 == section && b.1 == key);
-                assert_eq!(bound.is_some(), measured, "{section}.{key}");
-                let Some((_, _, least, most)) = bound else {
-                    continue;
-                };
-                held += 1;
-                let (stated_least, stated_most) = stated(help);
-                if let Some(stated) = stated_least {
-                    assert_eq!(&stated, least, "{section}.{key}: {help}");
-                }
-                match stated_most {
-                    Some(stated) => assert_eq!(&stated, most, "{section}.{key}: {help}"),
-                    // These two are bounded by another key.
-                    None => assert!(["token_lifetime", "content"].contains(&key.as_str()), "{key}"),
-                }
-                assert!(amount(least).unwrap() < amount(most).unwrap());
+        let entry = CONFIG["properties"]["plugins"]["items"].clone();
+        let entry = resolve(&CONFIG, &entry)["properties"].clone();
+        let chain = entry.as_object().unwrap().iter().map(|(key, schema)| ("plugins", key, schema));
+        let tables = tables::all();
+        let keys = tables
+            .iter()
+            .flat_map(|table| table.keys().map(|(key, schema)| (table.name.as_str(), key, schema)));
+        for (table, key, schema) in keys.chain(chain) {
+            let help = schema["description"].as_str().unwrap();
+            let kind = resolve(&CONFIG, schema);
+            let measured = kind["type"] == "integer"
+                || kind["format"] == "confab-duration"
+                || kind["format"] == "confab-bytes";
+            let bound = BOUNDS.iter().find(|b| b.0 == table && b.1 == key);
+            assert_eq!(bound.is_some(), measured, "{table}.{key}");
+            let Some((_, _, least, most)) = bound else {
+                continue;
+            };
+            held += 1;
+            let (stated_least, stated_most) = stated(help);
+            if let Some(stated) = stated_least {
+                assert_eq!(&stated, least, "{table}.{key}: {help}");
             }
+            match stated_most {
+                Some(stated) => assert_eq!(&stated, most, "{table}.{key}: {help}"),
+                // These two are bounded by another key.
+                None => assert!(["token_lifetime", "content"].contains(&key.as_str()), "{key}"),
+            }
+            assert!(amount(least).unwrap() < amount(most).unwrap());
         }
         assert_eq!(held, BOUNDS.len());
     }

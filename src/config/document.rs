@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     error::{ConfigError, Place},
+    schema::{Secretive, is_known},
     sensitive,
     source::Source,
 };
@@ -152,7 +153,9 @@ impl Builder {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             self.path.push(name.into());
-            if self.is_secret(name) {
+            let is_uri =
+                matches!(value.get_ref(), DeValue::String(text) if sensitive::is_uri(text));
+            if is_uri || self.is_secret(name) {
                 self.hidden.push(value.span());
             }
             let spans = Spans { key: key.span(), value: value.span() };
@@ -165,10 +168,19 @@ impl Builder {
         map
     }
 
-    /// Within `[auth]` what is not known is hidden too: it may be a misspelt secret.
+    /// Within tables that hold a secret what is not known is hidden too: it may be the secret,
+    /// misspelt.
     fn is_secret(&self, name: &str) -> bool {
-        let in_auth = matches!(self.path.as_slice(), [Segment::Key(table), _] if table == "auth");
-        sensitive::is_sensitive(name) || in_auth && !super::schema::auth_keys().contains(name)
+        let table = match self.path.as_slice() {
+            [Segment::Key(table), _] if table == "auth" => Some(Secretive::Auth),
+            [Segment::Key(outer), Segment::Key(table), _]
+                if outer == "store" && table == "mongo" =>
+            {
+                Some(Secretive::Mongo)
+            }
+            _ => None,
+        };
+        sensitive::is_sensitive(name) || table.is_some_and(|table| !is_known(table, name))
     }
 
     fn value(&mut self, value: &DeValue<'_>) -> Option<Value> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     load::Loaded,
     schema::{CONFIG, resolve},
-    sensitive,
+    sensitive, tables,
 };
 
 const REDACTED: &str = "[redacted]";
@@ -18,15 +18,13 @@ const REDACTED: &str = "[redacted]";
 pub fn render(loaded: &Loaded, manifests: &[Manifest]) -> String {
     let tree = serde_json::to_value(&loaded.config).unwrap_or_default();
     let mut out = String::new();
-    let sections = CONFIG.get("properties").and_then(Value::as_object);
-    for (section, schema) in sections.into_iter().flatten() {
-        let Some(keys) = resolve(&CONFIG, schema).get("properties") else {
-            continue;
-        };
-        let _ = writeln!(out, "[{section}]");
-        for key in keys.as_object().into_iter().flatten().map(|(key, _)| key) {
-            let value = tree.get(section).and_then(|table| table.get(key));
-            let origin = loaded.origins.of(&format!("{section}.{key}")).to_string();
+    let tree = tree.as_object().cloned().unwrap_or_default();
+    for table in tables::all() {
+        let name = &table.name;
+        let _ = writeln!(out, "[{name}]");
+        for (key, _) in table.keys() {
+            let value = tables::find(&tree, name, key);
+            let origin = loaded.origins.of(&format!("{name}.{key}")).to_string();
             line(&mut out, key, value.unwrap_or(&Value::Null), &origin);
         }
         out.push('\n');

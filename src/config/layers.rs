@@ -11,6 +11,7 @@ use super::{
     document::{Document, Finding, Target},
     error::{ConfigError, Place},
     sections::Config,
+    tables,
 };
 
 /// Where the value of a key came from.
@@ -62,15 +63,13 @@ pub(super) struct Layer {
 
 impl Layer {
     /// A layer that gives one key.
-    pub fn of_key(giver: Giver, rank: usize, section: &str, key: &str, value: Value) -> Self {
-        let table = Map::from_iter([(key.to_owned(), value)]);
-        let tree = Map::from_iter([(section.to_owned(), Value::Object(table))]);
-        Self { giver, rank, tree }
+    pub fn of_key(giver: Giver, rank: usize, table: &str, key: &str, value: Value) -> Self {
+        Self { giver, rank, tree: tables::tree(table, key, value) }
     }
 
-    /// The value at `section.key`.
-    pub fn get(&self, section: &str, key: &str) -> Option<&Value> {
-        self.tree.get(section)?.get(key)
+    /// The value at a key of a table.
+    pub fn get(&self, table: &str, key: &str) -> Option<&Value> {
+        tables::find(&self.tree, table, key)
     }
 
     /// The entries of the chain that it gives.
@@ -134,7 +133,7 @@ impl Layer {
 /// The layers as one configuration.
 pub(super) struct Merged {
     pub config: Config,
-    /// By section and key, the number of the layer that gave it.
+    /// By table and key, the number of the layer that gave it.
     givers: BTreeMap<(String, String), usize>,
     /// For each entry of the chain, its layer and its number there.
     pub entries: Vec<(usize, usize)>,
@@ -158,21 +157,35 @@ impl Merged {
         let config = figment.extract().map_err(|error| error.to_string())?;
         let whole = figment.find_value("").map_err(|error| error.to_string())?;
         let mut givers = BTreeMap::new();
-        for (section, table) in whole.as_dict().into_iter().flatten() {
-            for (key, value) in table.as_dict().into_iter().flatten() {
-                let metadata = figment.get_metadata(value.tag());
-                if let Some(Ok(number)) = metadata.map(|metadata| metadata.name.parse()) {
-                    givers.insert((section.clone(), key.clone()), number);
-                }
-            }
+        for (name, table) in whole.as_dict().into_iter().flatten() {
+            givers_of(&figment, name, table, &mut givers);
         }
         Ok(Self { config, givers, entries })
     }
 
     /// The number of the layer that gave a key; 0, the defaults, if none did.
-    pub fn giver(&self, section: &str, key: &str) -> usize {
-        let path = (section.to_owned(), key.to_owned());
+    pub fn giver(&self, table: &str, key: &str) -> usize {
+        let path = (table.to_owned(), key.to_owned());
         self.givers.get(&path).copied().unwrap_or(0)
+    }
+}
+
+/// Adds which layers gave the keys of a table, and of those within it.
+fn givers_of(
+    figment: &Figment,
+    name: &str,
+    table: &value::Value,
+    givers: &mut BTreeMap<(String, String), usize>,
+) {
+    for (key, value) in table.as_dict().into_iter().flatten() {
+        if value.as_dict().is_some() {
+            givers_of(figment, &format!("{name}.{key}"), value, givers);
+            continue;
+        }
+        let metadata = figment.get_metadata(value.tag());
+        if let Some(Ok(number)) = metadata.map(|metadata| metadata.name.parse()) {
+            givers.insert((name.to_owned(), key.clone()), number);
+        }
     }
 }
 
@@ -217,10 +230,10 @@ impl Origins {
 
     pub(super) fn collect(merged: &Merged, layers: &[Layer]) -> Self {
         let mut origins = Self::default();
-        for ((section, key), number) in &merged.givers {
+        for ((table, key), number) in &merged.givers {
             if let Some(layer) = layers.get(*number) {
-                let path = [section.as_str().into(), key.as_str().into()];
-                origins.set(&format!("{section}.{key}"), layer.origin(&path));
+                let path = tables::path(table, key);
+                origins.set(&format!("{table}.{key}"), layer.origin(&path));
             }
         }
         for (number, (layer, index)) in merged.entries.iter().enumerate() {

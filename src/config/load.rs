@@ -6,7 +6,7 @@ use std::{
     path::{Path as FilePath, PathBuf},
 };
 
-use confab_plugin::{Manifest, Segment};
+use confab_plugin::Manifest;
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,11 +16,12 @@ use super::{
     error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
     files::Files,
     layers::{Giver, Layer, Merged, Origin, Origins},
+    mongo_uri::{self, Given},
     rules::Rules,
     schema,
     secret_key::{self, Choice},
     sections::Config,
-    variables,
+    tables, variables,
 };
 
 /// What the command line says of the configuration. Values are text, checked with all else.
@@ -58,8 +59,8 @@ impl Flags {
 /// A configuration that holds, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// The effective configuration. `auth.secret_key` is the key itself, from wherever it came;
-    /// `None` if none was given, or secrets were left alone.
+    /// The effective configuration. `auth.secret_key` and `store.mongo.uri` are the secrets
+    /// themselves, from wherever they came; `None` if none was given, or secrets were left alone.
     pub config: Config,
     /// Where each value came from.
     pub origins: Origins,
@@ -110,12 +111,26 @@ pub fn load(
     }
     let mut origins = Origins::collect(&merged, &layers);
     let mut config = merged.config;
+    let mut has_key = true;
     match secret(&layers, &mut config, environment, !flags.no_secrets) {
         Ok(Some((origin, warning))) => {
             origins.set("auth.secret_key", origin);
             warnings.extend(warning);
         }
-        Ok(None) => {}
+        Ok(None) => has_key = flags.no_secrets || !config.auth.algorithm.is_symmetric(),
+        Err(error) => errors.push(error),
+    }
+    match mongo_uri::resolve(&layers, &mut config.store.mongo, environment, !flags.no_secrets) {
+        Ok(Given::Uri(found, layer)) => {
+            origins.set("store.mongo.uri", found.origin);
+            warnings
+                .extend(layer.and_then(|layer| open("the URI", mongo_uri::TABLE, "uri", layer)));
+            if !has_key && complete {
+                errors.push(key_needed(found.place));
+            }
+        }
+        Ok(Given::Unread(place)) if !has_key && complete => errors.push(key_needed(place)),
+        Ok(_) => {}
         Err(error) => errors.push(error),
     }
     if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
@@ -168,13 +183,17 @@ fn gather(environment: &Environment, flags: &Flags) -> Gathered {
 
 /// A key without a value is a key that is not there.
 fn without_nulls((key, mut value): (String, Value)) -> (String, Value) {
-    let tables = match &mut value {
-        Value::Array(items) => items.iter_mut().collect(),
-        table => vec![table],
-    };
-    for table in tables.into_iter().filter_map(Value::as_object_mut) {
-        table.retain(|_, value| !value.is_null());
+    fn clean(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(clean),
+            Value::Object(table) => {
+                table.retain(|_, value| !value.is_null());
+                table.values_mut().for_each(clean);
+            }
+            _ => {}
+        }
     }
+    clean(&mut value);
     (key, value)
 }
 
@@ -216,7 +235,7 @@ fn secret(
     environment: &Environment,
     read: bool,
 ) -> Result<Option<(Origin, Option<Warning>)>, ConfigError> {
-    let choice = secret_key::choose(layers)?;
+    let choice = secret_key::choose(layers, "auth", "secret_key", "secret_key_file")?;
     if !config.auth.algorithm.is_symmetric() {
         return Ok(None);
     }
@@ -226,19 +245,32 @@ fn secret(
     };
     secret_key::check(&found)?;
     let open = match &choice {
-        Choice::Key(Layer { giver: Giver::File(document), .. })
-            if everybody_reads(document.path()).unwrap_or(false) =>
-        {
-            let message = "the secret key stands in a file that everybody on this machine can read";
-            let path: [Segment; 2] = ["auth".into(), "secret_key".into()];
-            let place = document.place(&path, Target::Key);
-            let help = "chmod o-r, or give it in a file of its own with auth.secret_key_file";
-            Some(Warning(ConfigError::new(message, place).help(help)))
-        }
+        Choice::Key(layer) => open("the secret key", "auth", "secret_key", layer),
         _ => None,
     };
     config.auth.secret_key = Some(found.secret);
     Ok(Some((found.origin, open)))
+}
+
+/// What to say of a secret that stands in a file which everybody can read.
+fn open(what: &str, table: &str, key: &str, layer: &Layer) -> Option<Warning> {
+    let Giver::File(document) = &layer.giver else {
+        return None;
+    };
+    if !everybody_reads(document.path()).unwrap_or(false) {
+        return None;
+    }
+    let message = format!("{what} stands in a file that everybody on this machine can read");
+    let place = document.place(&tables::path(table, key), Target::Key);
+    let help = format!("chmod o-r, or give it in a file of its own with {table}.{key}_file");
+    Some(Warning(ConfigError::new(message, place).help(help)))
+}
+
+/// The embedded store makes a key and keeps it beside its data; nodes must be given the same.
+fn key_needed(place: Place) -> ConfigError {
+    let message = "with MongoDB the secret key must be given: all nodes sign and check tokens \
+                   with the same, and none is made beside the data";
+    ConfigError::new(message, place).help(secret_key::HINT)
 }
 
 /// The key files that can't be read, or hold something else.

@@ -7,6 +7,7 @@ use super::{
     error::{ConfigError, Warning},
     layers::{Layer, Merged},
     sections::{Algorithm, Config},
+    tables,
 };
 
 /// Checks the merged configuration. A rule is skipped if one of its keys is among `wrong`: what
@@ -157,12 +158,12 @@ impl<'a> Rules<'a> {
     /// An error at that of `keys` which the latest layer gave; of one layer, at the first.
     fn located(&self, keys: &[Key], message: String) -> Option<ConfigError> {
         let mut latest: Option<(usize, Path)> = None;
-        for (section, key) in keys {
-            let path: Path = vec![(*section).into(), (*key).into()];
+        for (table, key) in keys {
+            let path: Path = tables::path(table, key);
             if self.wrong.iter().any(|wrong| path.starts_with(wrong) || wrong.starts_with(&path)) {
                 return None;
             }
-            let giver = self.merged.giver(section, key);
+            let giver = self.merged.giver(table, key);
             if latest.as_ref().is_none_or(|(number, _)| giver > *number) {
                 latest = Some((giver, path));
             }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::{
     document::{Finding, Path},
-    sections::{Auth, Config},
+    sections::{Auth, Config, Mongo},
+    sensitive::is_uri,
     suggest::did_you_mean,
 };
 
@@ -19,14 +20,27 @@ use super::{
 pub(super) static CONFIG: LazyLock<Value> =
     LazyLock::new(|| schemars::schema_for!(Config).to_value());
 
-/// The keys of `[auth]`.
-pub(super) fn auth_keys() -> &'static BTreeSet<String> {
-    static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let schema = schemars::schema_for!(Auth);
-        let keys = schema.get("properties").and_then(Value::as_object);
-        keys.into_iter().flatten().map(|(key, _)| key.clone()).collect()
-    });
-    &KEYS
+/// Whether a table that holds a secret has this key.
+pub(super) fn is_known(secretive: Secretive, key: &str) -> bool {
+    static AUTH: LazyLock<BTreeSet<String>> = LazyLock::new(|| names(&schemars::schema_for!(Auth)));
+    static MONGO: LazyLock<BTreeSet<String>> =
+        LazyLock::new(|| names(&schemars::schema_for!(Mongo)));
+    match secretive {
+        Secretive::Auth => AUTH.contains(key),
+        Secretive::Mongo => MONGO.contains(key),
+    }
+}
+
+/// A table that holds a secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Secretive {
+    Auth,
+    Mongo,
+}
+
+fn names(schema: &schemars::Schema) -> BTreeSet<String> {
+    let keys = schema.get("properties").and_then(Value::as_object);
+    keys.into_iter().flatten().map(|(key, _)| key.clone()).collect()
 }
 
 /// The schema that `schema` refers to, or itself.
@@ -335,12 +349,15 @@ pub(super) fn place(path: &[Segment]) -> String {
     }
 }
 
-/// Text in quotes, cut when long. Several lines are not shown: a quote that is not closed may
-/// have made them one, with a secret in it.
+/// Text in quotes, cut when long. A URI that may hold a password is not shown, and neither are
+/// several lines: a quote that is not closed may have made them one, with a secret in it.
 pub(super) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
     if text.contains('\n') {
         return "several lines of text".to_owned();
+    }
+    if is_uri(text) {
+        return "a URI".to_owned();
     }
     if text.chars().count() <= MOST {
         return format!("{text:?}");

@@ -10,6 +10,7 @@ use super::{
     secret::Secret,
     sections::Auth,
     source::read_bounded,
+    tables,
 };
 
 /// The fewest bytes of a key: as many as HS256 makes of it (RFC 7518, section 3.2).
@@ -21,7 +22,7 @@ const MAX_FILE: u64 = 64 * 1024;
 /// The systemd credential that holds the key.
 const CREDENTIAL: &str = "secret_key";
 
-const HINT: &str = "make one with `openssl rand -base64 48`, and give it in the variable \
+pub(super) const HINT: &str = "make one with `openssl rand -base64 48`, and give it in the variable \
                     SECRET_KEY or in a file named by SECRET_KEY_FILE";
 
 /// The words that placeholders are made of.
@@ -105,23 +106,28 @@ pub(super) struct Found {
     pub place: Place,
 }
 
-/// What the layers say of the key.
+/// What the layers say of a secret.
 pub(super) enum Choice<'a> {
     Key(&'a Layer),
     File(&'a Layer),
     Nothing,
 }
 
-/// The last layer that gives the key, or a file that holds it.
+/// The last layer that gives a secret, or a file that holds it.
 ///
 /// # Errors
 /// Layers of which none wins give both.
-pub(super) fn choose(layers: &[Layer]) -> Result<Choice<'_>, ConfigError> {
-    let giver = |key: &str| layers.iter().rev().find(|layer| layer.get("auth", key).is_some());
-    Ok(match (giver("secret_key"), giver("secret_key_file")) {
-        (Some(key), Some(file)) if key.rank == file.rank => {
-            let message = "both auth.secret_key and auth.secret_key_file are given here";
-            let finding = Finding::at(&["auth".into(), "secret_key_file".into()], message).key();
+pub(super) fn choose<'a>(
+    layers: &'a [Layer],
+    table: &str,
+    key: &str,
+    file_key: &str,
+) -> Result<Choice<'a>, ConfigError> {
+    let giver = |key: &str| layers.iter().rev().find(|layer| layer.get(table, key).is_some());
+    Ok(match (giver(key), giver(file_key)) {
+        (Some(key_layer), Some(file)) if key_layer.rank == file.rank => {
+            let message = format!("both {table}.{key} and {table}.{file_key} are given here");
+            let finding = Finding::at(&tables::path(table, file_key), message).key();
             return Err(file.error(&finding.help("keep one of the two")));
         }
         (Some(key), Some(file)) if key.rank < file.rank => Choice::File(file),
@@ -157,7 +163,7 @@ pub(super) fn resolve(
                 return Ok(None);
             };
             let origin = Origin::Contents(file.clone());
-            found(&file, origin, place).map(Some)
+            read_secret("the secret key from", &file, origin, place).map(Some)
         }
         Choice::Nothing => {
             let folder = environment.get("CREDENTIALS_DIRECTORY").filter(|_| read);
@@ -165,7 +171,8 @@ pub(super) fn resolve(
             match file.filter(|file| file.exists()) {
                 Some(file) => {
                     let place = Place::File(file.clone());
-                    found(&file, Origin::Credential(CREDENTIAL), place).map(Some)
+                    let origin = Origin::Credential(CREDENTIAL);
+                    read_secret("the secret key from", &file, origin, place).map(Some)
                 }
                 None => Ok(None),
             }
@@ -173,17 +180,26 @@ pub(super) fn resolve(
     }
 }
 
-fn found(file: &Path, origin: Origin, place: Place) -> Result<Found, ConfigError> {
+/// Reads a secret from a file that holds nothing else.
+///
+/// # Errors
+/// It can't be read, or holds none.
+pub(super) fn read_secret(
+    what: &str,
+    file: &Path,
+    origin: Origin,
+    place: Place,
+) -> Result<Found, ConfigError> {
     match read_key(file) {
         Ok(secret) => Ok(Found { secret, origin, place }),
-        Err(error) => Err(unreadable("the secret key from", file, &error, place)),
+        Err(error) => Err(unreadable(what, file, &error, place)),
     }
 }
 
 fn read_key(file: &Path) -> io::Result<Secret> {
     let bytes = read_bounded(file, MAX_FILE)?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| io::Error::other("it is not text: encode the key, in base64 for instance"))?;
+        .map_err(|_| io::Error::other("it is not text: encode a key, in base64 for instance"))?;
     let key = text.trim_end_matches(['\r', '\n']);
     if key.is_empty() {
         return Err(io::Error::other("it is empty"));

@@ -309,7 +309,7 @@ pub struct Mongo {
     /// A file that holds the URI.
     #[schemars(example = "/etc/confab/mongo_uri")]
     pub uri_file: Option<PathBuf>,
-    /// The database: 1 to 63 bytes, without white space and any of / \\ . " $ * < > : | ?.
+    /// The database: 1 to 63 bytes, without white space and any of / \ . " $ * < > : | ?.
     pub database: String,
     /// per_pair: a collection for each two users, named by both. single: one collection for all
     /// messages, which can be sharded; for more than some ten thousand pairs.

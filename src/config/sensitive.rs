@@ -13,8 +13,13 @@ pub(super) fn is_sensitive(name: &str) -> bool {
         return false;
     }
     PARTS.iter().any(|part| name.contains(part))
-        || name.ends_with("key")
+        || ["key", "uri", "url"].iter().any(|end| name.ends_with(end))
         || strsim::damerau_levenshtein(&name, "secret_key") <= 3
+}
+
+/// Whether a text is a URI that may hold a password, whatever key it was given for.
+pub(super) fn is_uri(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// Where the first word ends that looks like the name of a secret.
@@ -39,9 +44,15 @@ mod tests {
 
     #[test]
     fn names_of_secrets_and_misspelt_ones() {
-        for name in
-            ["secret_key", "SECRET_KEY", "sceret_kye", "api-key", "password", "webhook_token"]
-        {
+        for name in [
+            "secret_key",
+            "SECRET_KEY",
+            "sceret_kye",
+            "api-key",
+            "password",
+            "webhook_token",
+            "uri",
+        ] {
             assert!(is_sensitive(name), "{name}");
         }
         for name in

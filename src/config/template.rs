@@ -8,6 +8,7 @@ use super::{
     effective::{assignment, example, keys},
     schema::CONFIG,
     sections::Config,
+    tables::{self, Table},
 };
 
 const HEAD: &str = "\
@@ -15,11 +16,12 @@ const HEAD: &str = "\
 # empty one, confab does the same.
 #
 # Later layers win:
-#   1. the defaults; for the secret key also the systemd credential secret_key
+#   1. the defaults; also the systemd credentials secret_key and mongo_uri
 #   2. this file: the one that --config names, else the variable CONFAB_CONFIG, else
 #      /etc/confab/confab.toml
 #   3. the files conf.d/*.toml beside it, by name
-#   4. the variables SECRET_KEY, SECRET_KEY_FILE, ALGORITHM and RUST_LOG
+#   4. the variables SECRET_KEY, SECRET_KEY_FILE, ALGORITHM, MONGO_URI, MONGO_URI_FILE, MONGO_DB
+#      and RUST_LOG
 #   5. the variables CONFAB_SECTION__KEY, such as CONFAB_SERVER__LISTEN
 #   6. the flags --listen, --admin-listen, --data and --log-level
 # A key replaces the same key of an earlier layer. The [[plugins]] of this file and of conf.d
@@ -50,15 +52,19 @@ const FILTER: &str = "
 pub fn render() -> String {
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     let mut out = HEAD.to_owned();
-    for (section, schema) in keys(&CONFIG) {
+    for Table { name, schema } in tables::all() {
         out.push('\n');
         help(&mut out, schema);
-        let default = defaults.get(section);
-        let Some(entries) = default.and_then(Value::as_array) else {
-            let _ = writeln!(out, "[{section}]");
-            table(&mut out, schema, default, "\n");
+        let pointer = format!("/{}", name.replace('.', "/"));
+        let _ = writeln!(out, "[{name}]");
+        table(&mut out, schema, defaults.pointer(&pointer), "\n");
+    }
+    for (section, schema) in keys(&CONFIG) {
+        let Some(entries) = defaults.get(section).and_then(Value::as_array) else {
             continue;
         };
+        out.push('\n');
+        help(&mut out, schema);
         out.push_str(CHAIN);
         let entry_schema = schema.get("items").unwrap_or(schema);
         for (number, entry) in entries.iter().enumerate() {
@@ -81,7 +87,7 @@ fn table(out: &mut String, schema: &Value, defaults: Option<&Value>, between: &s
         let Some((value, set)) = example(schema, default) else {
             continue;
         };
-        // The options of a plugin are a table of their own.
+        // The options of a plugin, and a table within this one, are tables of their own.
         if value.is_object() {
             continue;
         }

@@ -8,26 +8,23 @@ use super::{
     environment::Environment,
     error::{ConfigError, Place},
     layers::{Giver, Layer},
-    schema::{CONFIG, quoted, resolve, unwrap_option},
-    suggest,
+    schema::{CONFIG, quoted, unwrap_option},
+    suggest, tables,
 };
 
 /// The variables with names of their own: section and key that they give.
-const NAMED: [(&str, &str, &str); 4] = [
+const NAMED: [(&str, &str, &str); 7] = [
     ("SECRET_KEY", "auth", "secret_key"),
     ("SECRET_KEY_FILE", "auth", "secret_key_file"),
     ("ALGORITHM", "auth", "algorithm"),
+    ("MONGO_URI", "store.mongo", "uri"),
+    ("MONGO_URI_FILE", "store.mongo", "uri_file"),
+    ("MONGO_DB", "store.mongo", "database"),
     ("RUST_LOG", "log", "level"),
 ];
 
 /// Variables for backends that this version does not have.
-const NOT_YET: [(&str, &str); 5] = [
-    ("MONGO_URI", "MongoDB"),
-    ("MONGO_URI_FILE", "MongoDB"),
-    ("MONGO_DB", "MongoDB"),
-    ("REDIS_URL", "Redis"),
-    ("REDIS_URL_FILE", "Redis"),
-];
+const NOT_YET: [(&str, &str); 2] = [("REDIS_URL", "Redis"), ("REDIS_URL_FILE", "Redis")];
 
 /// All variables for keys begin with this.
 const PREFIX: &str = "CONFAB_";
@@ -44,8 +41,8 @@ pub(super) fn named(
     for (name, backend) in NOT_YET {
         if environment.get(name).is_some_and(|value| !value.is_empty()) {
             let message = format!(
-                "{name} is set, but this version of confab has no {backend}: it keeps messages \
-                 in its embedded store and runs as one node"
+                "{name} is set, but this version of confab has no {backend}: what happens on one \
+                 node is not told to others"
             );
             let place = Place::Variable(name.to_owned());
             errors.push(ConfigError::new(message, place).help(format!("unset {name}")));
@@ -56,8 +53,9 @@ pub(super) fn named(
         let Some(value) = environment.get(name) else {
             continue;
         };
-        // The filter's own library takes an empty RUST_LOG for none, and so must we.
-        if name == "RUST_LOG" && value.is_empty() {
+        // The filter's own library takes an empty RUST_LOG for none, and so must we. An empty
+        // MONGO_URI is how a deployment's template says that there is no MongoDB.
+        if (name == "RUST_LOG" || name.starts_with("MONGO_")) && value.is_empty() {
             continue;
         }
         match text(name, value) {
@@ -91,7 +89,7 @@ pub(super) fn prefixed(
             Ok(text) => {
                 let giver = Giver::Variable(name.to_owned());
                 let value = typed(variable.schema, text);
-                layers.push(Layer::of_key(giver, rank, variable.section, variable.key, value));
+                layers.push(Layer::of_key(giver, rank, &variable.table, variable.key, value));
             }
             Err(error) => errors.push(error),
         }
@@ -102,26 +100,29 @@ pub(super) fn prefixed(
 /// A variable that gives a key.
 struct Variable {
     name: String,
-    section: &'static str,
+    table: String,
     key: &'static str,
     schema: &'static Value,
 }
 
 fn known() -> Vec<Variable> {
     let mut known = Vec::new();
-    let sections = CONFIG.get("properties").and_then(Value::as_object);
-    for (section, schema) in sections.into_iter().flatten() {
-        let keys = resolve(&CONFIG, schema).get("properties");
-        for (key, schema) in keys.and_then(Value::as_object).into_iter().flatten() {
+    for table in tables::all() {
+        for (key, schema) in table.keys() {
             known.push(Variable {
-                name: format!("{PREFIX}{section}__{key}").to_ascii_uppercase(),
-                section,
+                name: name_of(&table.name, key),
+                table: table.name.clone(),
                 key,
                 schema: unwrap_option(&CONFIG, schema),
             });
         }
     }
     known
+}
+
+/// `CONFAB_SECTION__KEY`.
+fn name_of(table: &str, key: &str) -> String {
+    format!("{PREFIX}{}__{key}", table.replace('.', "__")).to_ascii_uppercase()
 }
 
 fn unknown(name: &str, known: &[Variable]) -> ConfigError {
@@ -198,11 +199,12 @@ mod tests {
     fn every_key_has_a_variable_and_every_named_one_a_key() {
         let known = known();
         let has = |name: &str| known.iter().any(|variable| variable.name == name);
+        assert!(has("CONFAB_STORE__MONGO__URI"));
         assert!(has("CONFAB_SERVER__LISTEN") && has("CONFAB_LIMITS__FRAME_RATE"));
         let hidden = |name: &str| is_service_link(name, OsStr::new("tcp://x"));
         assert!(!known.iter().any(|variable| hidden(&variable.name)));
         for (_, section, key) in NAMED {
-            assert!(has(&format!("{PREFIX}{section}__{key}").to_ascii_uppercase()));
+            assert!(has(&name_of(section, key)));
         }
     }
 

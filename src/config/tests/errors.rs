@@ -250,7 +250,6 @@ fn all_syntax_errors_of_a_file_and_the_rest_of_the_layers() {
         "confab.toml:2:9",
         "confab.toml:4:9",
         "did you mean \"CONFAB_SERVER__LISTEN\"?",
-        "this version of confab has no MongoDB",
         "this version of confab has no Redis",
         "the chain is given in a file only",
         "a variable for a key is CONFAB_SECTION__KEY",

@@ -2,6 +2,7 @@
 
 mod errors;
 mod layers;
+mod mongo;
 mod secrets;
 mod support;
 mod template;

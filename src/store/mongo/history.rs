@@ -13,6 +13,9 @@ use crate::store::{Conversation, HistoryPage, HistoryQuery, StoreError};
 /// Messages that are fetched at once when only some bytes of them are wanted.
 const BATCH: u32 = 64;
 
+/// How many more are fetched once some were skipped.
+const LOOK_FURTHER: usize = 100;
+
 /// Which messages of a conversation to read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -38,16 +41,17 @@ pub(super) async fn read(
 ) -> Result<Vec<Stored>, StoreError> {
     let mut messages: Vec<Stored> = Vec::new();
     let mut bytes = part.bytes;
+    let mut spare = 0;
     loop {
-        let left = part.most.saturating_sub(messages.len());
-        if left == 0 || part.before.min(END) <= part.after.saturating_add(1) {
+        let wanted = part.most.saturating_sub(messages.len()).saturating_add(spare);
+        if messages.len() >= part.most || part.before.min(END) <= part.after.saturating_add(1) {
             return Ok(messages);
         }
         let collection = space.stored(conversation);
         let mut find = collection
             .find(space.layout.between(conversation, part.after, part.before))
             .sort(doc! { "_id": if part.backward { -1 } else { 1 } })
-            .limit(i64::try_from(left).unwrap_or(i64::MAX))
+            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
             .max_time(space.timeout);
         if part.bytes < usize::MAX {
             find = find.batch_size(BATCH);
@@ -67,18 +71,20 @@ pub(super) async fn read(
             let fits = length <= bytes || messages.is_empty();
             bytes = bytes.saturating_sub(length);
             messages.push(stored);
-            if !fits {
+            if !fits || messages.len() >= part.most {
                 return Ok(messages);
             }
         }
         // Only if some were skipped is there anything more to fetch.
-        let Some(last) = last.filter(|_| fetched >= left) else {
+        if fetched < wanted || last.is_none() && spare > 0 {
             return Ok(messages);
-        };
-        if part.backward {
-            part.before = last;
-        } else {
-            part.after = last;
+        }
+        // Where one is odd, others are likely to be.
+        spare = LOOK_FURTHER;
+        match last {
+            Some(last) if part.backward => part.before = last,
+            Some(last) => part.after = last,
+            None => {}
         }
     }
 }

@@ -1,0 +1,150 @@
+//! A MongoDB of one test's own, which it may kill: the program that `CONFAB_MONGOD` names, on a
+//! free port, in a temporary folder, ended when it is dropped.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use mongodb::{
+    Client,
+    bson::{Document, doc},
+    options::ClientOptions,
+};
+use tempfile::TempDir;
+
+/// How long any server may take to come up. Long, because machines are slow at times.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server.
+pub struct Mongod {
+    folder: TempDir,
+    port: u16,
+    arguments: Vec<String>,
+    process: Option<Child>,
+    is_member: bool,
+}
+
+impl Mongod {
+    /// A replica set of one member, which is its primary.
+    pub async fn replica_set() -> Self {
+        let mut server = Self::new(&["--replSet", "rs0", "--oplogSize", "64"], true);
+        server.start();
+        let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", server.port) };
+        let set = doc! { "_id": "rs0", "members": [member] };
+        let initiate = doc! { "replSetInitiate": set };
+        let client = server.direct().await;
+        until(|| async { client.database("admin").run_command(initiate.clone()).await.ok() }).await;
+        server.wait().await;
+        server
+    }
+
+    /// A server without a replica set.
+    pub async fn standalone(more: &[&str]) -> Self {
+        let mut server = Self::new(more, false);
+        server.start();
+        server.wait().await;
+        server
+    }
+
+    /// A port on which a server will be started later.
+    pub fn later() -> Self {
+        Self::new(&[], false)
+    }
+
+    fn new(more: &[&str], is_member: bool) -> Self {
+        // The kernel does not give a port again soon, so it is free until the server takes it.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let arguments = more.iter().map(|&argument| argument.to_owned()).collect();
+        Self { folder: tempfile::tempdir().unwrap(), port, arguments, process: None, is_member }
+    }
+
+    /// Starts the server; again on the same port and data after it was killed.
+    pub fn start(&mut self) {
+        let program = std::env::var_os("CONFAB_MONGOD").expect(
+            "CONFAB_MONGOD is not set: this test needs a mongod to kill, and tests/run fetches one",
+        );
+        assert!(self.process.is_none(), "it runs");
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let process = Command::new(program)
+            .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            .args(["--port", &self.port.to_string(), "--dbpath"])
+            .arg(self.folder.path())
+            .args(&self.arguments)
+            .stdout(Stdio::from(log))
+            .spawn();
+        self.process = Some(process.unwrap());
+    }
+
+    /// Waits until it takes writes.
+    pub async fn wait(&self) {
+        let client = self.direct().await;
+        let database = client.database("admin");
+        until(|| async {
+            let hello: Document = database.run_command(doc! { "hello": 1 }).await.ok()?;
+            hello.get_bool("isWritablePrimary").ok().filter(|is_primary| *is_primary)
+        })
+        .await;
+    }
+
+    /// Ends it as a loss of power does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Stops it, so that it neither answers nor closes anything, until [`go_on`](Self::go_on).
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// How clients reach it.
+    pub fn uri(&self) -> String {
+        let set = if self.is_member { "?replicaSet=rs0" } else { "" };
+        format!("mongodb://127.0.0.1:{}/{set}", self.port)
+    }
+
+    /// How this user reaches it.
+    pub fn uri_as(&self, user: &str, password: &str) -> String {
+        format!("mongodb://{user}:{password}@127.0.0.1:{}/?authSource=admin", self.port)
+    }
+
+    async fn direct(&self) -> Client {
+        let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port);
+        let mut options = ClientOptions::parse(uri).await.unwrap();
+        options.server_selection_timeout = Some(Duration::from_secs(5));
+        Client::with_options(options).unwrap()
+    }
+}
+
+impl Drop for Mongod {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn until<T, F: Future<Output = Option<T>>>(mut check: impl FnMut() -> F) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "the server did not come up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
