@@ -3,9 +3,9 @@
 use futures_util::StreamExt;
 
 use super::{
-    Differences,
+    ACCOUNTS, Differences,
     progress::{Phase, Progress},
-    walk::{Reader, account_page, conversations},
+    walk::{Reader, conversations},
 };
 use crate::store::{
     Account, Conversation, StoreError,
@@ -46,7 +46,7 @@ pub async fn copy(
     progress.begin(Phase::Accounts, size.accounts);
     let mut after = None;
     loop {
-        let page = account_page(source, after).await?;
+        let page = source.accounts(after, ACCOUNTS).await?;
         let Some(last) = page.last() else {
             break;
         };

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use confab_plugin::UserId;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::{ACCOUNTS, CONVERSATIONS};
@@ -107,9 +106,4 @@ impl Reader {
         self.after = page.last().map_or(self.after, |message| message.seq);
         Ok(page)
     }
-}
-
-/// The pages of accounts.
-pub(super) async fn account_page(store: &dyn Export, after: Option<UserId>) -> Item<Vec<Account>> {
-    store.accounts(after, ACCOUNTS).await
 }

@@ -9,7 +9,7 @@ use super::{Account, Conversation, Mark, Message, StoreError, Timestamp};
 pub(super) const PAGE_MESSAGES: usize = 1000;
 
 /// The most text in one page, in bytes; one message always fits.
-pub(super) const PAGE_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! `confab migrate`: the real program, an embedded store and a real MongoDB.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod adopt;
 mod conflicts;

@@ -37,7 +37,7 @@ fn account(number: u128) -> Account {
     Account {
         id: user(number),
         username: format!("user.{number}_x").parse().unwrap(),
-        display_name: (number % 2 == 0).then(|| format!("Üser {number} \"$ne\" 😀").into()),
+        display_name: number.is_multiple_of(2).then(|| format!("Üser {number} \"$ne\" 😀").into()),
         password_hash: format!("$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHQ$hash{number}").into(),
         created_at: Timestamp(NOON + i64::try_from(number).unwrap()),
     }

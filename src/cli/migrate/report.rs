@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use confab_plugin::Username;
+
 use crate::{
     cli::output,
     migrate::{Comparison, Copied, Differences},
@@ -52,6 +54,8 @@ pub(super) fn left_out(seed: &Seed) {
     if !left_out.is_empty() {
         let mut text = format!("left out ({}):\n", left_out.len());
         for line in left_out {
+            // Names of another program's making: they must not steer a terminal.
+            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             let _ = writeln!(text, "  {line}");
         }
         output::to_stdout(&text);
@@ -60,7 +64,7 @@ pub(super) fn left_out(seed: &Seed) {
     if !names.is_empty() {
         let mut text = format!("need a new password ({}):\n", names.len());
         for names in names.chunks(NAMES) {
-            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            let names: Vec<&str> = names.iter().map(Username::as_str).collect();
             let _ = writeln!(text, "  {}", names.join(" "));
         }
         output::to_stdout(&text);

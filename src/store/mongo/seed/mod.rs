@@ -175,7 +175,7 @@ impl Seed {
     pub fn left_out(&self) -> Vec<String> {
         let users = self.inner.users.list.iter().filter_map(|user| {
             let why = user.account.as_ref().err()?;
-            Some(format!("user \"{}\": {why}", user.name.escape_debug()))
+            Some(format!("user \"{}\": {why}", user.name))
         });
         let mut all: Vec<String> = users.collect();
         all.extend(self.left.iter().cloned());

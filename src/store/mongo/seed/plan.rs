@@ -1,8 +1,12 @@
 //! The order of one conversation: by time, then by `_id`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
+use confab_plugin::UserId;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 
@@ -15,10 +19,6 @@ use crate::store::{
     Conversation, Mark, Message, StoreError, Timestamp, mongo::errors::unavailable,
     transfer::Messages,
 };
-
-use std::sync::Arc;
-
-use confab_plugin::UserId;
 
 /// Messages that are fetched at once.
 const PAGE: usize = 500;

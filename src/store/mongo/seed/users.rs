@@ -75,7 +75,7 @@ impl Users {
                 places.push(place);
             }
         }
-        let name = written.map_or_else(|| id.to_string(), str::to_owned);
+        let name = written.map(str::to_owned).or_else(|| key(id)).unwrap_or_else(|| id.to_string());
         let account = account(document, id, written, usable);
         let account = account.and_then(|account| match names.entry(account.username.clone()) {
             Entry::Occupied(other) => {
