@@ -89,10 +89,10 @@ async fn what_differs_is_told_and_left() {
         accounts.delete_one(doc! { "_id": &bob }).await.unwrap();
         taken.insert("_id", "0198zzzzzzzzzzzzzzzzzzzzzz");
         accounts.insert_one(taken).await.unwrap();
-        let (other, last) = place(&world, &operator, 1, 50);
+        let (other, last) = place(&world, &operator, 3, 50);
         let mut extra = messages(&other).find_one(doc! { "_id": last }).await.unwrap().unwrap();
         extra.remove("id");
-        extra.insert("_id", place(&world, &operator, 1, 51).1);
+        extra.insert("_id", place(&world, &operator, 3, 51).1);
         messages(&other).insert_one(extra).await.unwrap();
         let third = world.conversations[2].to_string();
         let seen = doc! { "$set": { "first_seen": 40_i64 } };
@@ -100,7 +100,7 @@ async fn what_differs_is_told_and_left() {
         conversations.update_one(doc! { "_id": &third }, seen).await.unwrap();
 
         let ended = operator.migrate(&[]);
-        let (zero, one) = (world.conversations[0], world.conversations[1]);
+        let (zero, one) = (world.conversations[0], world.conversations[3]);
         ended.expect(
             1,
             &[
@@ -128,8 +128,8 @@ async fn a_conversation_that_began_otherwise_is_not_gone_on_with() {
         let world = World::fill(&operator.data(), 2, 100).await;
         operator.migrate(&[]).expect_equal(&world.rows());
         let database = operator.target.database().await;
-        let (name, id) = place(&world, &operator, 1, 4);
-        let (_, end) = place(&world, &operator, 1, 1000);
+        let (name, id) = place(&world, &operator, 0, 4);
+        let (_, end) = place(&world, &operator, 0, 1000);
         let messages = database.collection::<Document>(&name);
         let tail = doc! { "_id": { "$gt": id.clone(), "$lt": end } };
         assert_eq!(messages.delete_many(tail.clone()).await.unwrap().deleted_count, 21);
@@ -142,7 +142,7 @@ async fn a_conversation_that_began_otherwise_is_not_gone_on_with() {
         messages.delete_many(tail.clone()).await.unwrap();
         let text = doc! { "$set": { "content": "forged" } };
         messages.update_one(doc! { "_id": id }, text).await.unwrap();
-        let where_to = format!("conversation {}, seq 4: differs in text", world.conversations[1]);
+        let where_to = format!("conversation {}, seq 4: differs in text", world.conversations[0]);
         operator.migrate(&[]).expect(1, &[&where_to, "in the way", "NOT equal"]);
         assert_eq!(messages.count_documents(tail).await.unwrap(), 0);
     }
