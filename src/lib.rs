@@ -27,5 +27,6 @@ pub mod http;
 // Floor 7: the daemon and its commands.
 pub mod app;
 pub mod cli;
+pub mod migrate;
 pub mod shutdown;
 pub mod telemetry;

@@ -14,7 +14,9 @@ mod token;
 
 pub use accounts::{Accounts, AuthError};
 pub use keys::{KeyError, Keys, MIN_SECRET_BYTES};
-pub use password::{HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified};
+pub use password::{
+    HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified, is_password_hash,
+};
 pub use secret_key::{SECRET_KEY_FILE, secret_key_beside};
 pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, Tokens};
 

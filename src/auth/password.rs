@@ -271,6 +271,11 @@ fn dummy(params: &Params) -> Result<PasswordHash, HashError> {
     })
 }
 
+/// Whether a stored text is a hash that [`Passwords::verify`] can compare a password with.
+pub fn is_password_hash(text: &str) -> bool {
+    parse(text).is_ok()
+}
+
 /// Reads a stored hash; the error names what is wrong, and holds nothing of the hash.
 fn parse(text: &str) -> Result<(PasswordHash, Params), String> {
     let hash = PasswordHash::new(text).map_err(|why| why.to_string())?;

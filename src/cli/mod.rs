@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod migrate;
 mod online;
 mod output;
 mod serve;
@@ -72,6 +73,9 @@ enum Command {
     },
     /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
     Config,
+    /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
+    #[command(long_about = migrate::ABOUT)]
+    Migrate(migrate::Migrate),
 }
 
 /// What every command takes.
@@ -118,6 +122,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         }
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
+        }
+        Command::Migrate(what) => {
+            with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
     }
 }

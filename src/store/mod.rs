@@ -5,6 +5,7 @@
 mod model;
 pub mod mongo;
 pub mod sqlite;
+pub mod transfer;
 
 use std::{collections::HashMap, fmt};
 

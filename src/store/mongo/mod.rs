@@ -15,12 +15,14 @@ mod documents;
 mod errors;
 mod heads;
 mod history;
+mod import;
 mod layout;
 mod marks;
 mod pause;
 mod prepare;
 mod probe;
 mod schema;
+mod seed;
 mod sync;
 mod turns;
 
@@ -38,7 +40,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use connect::{check_database, check_uri};
 pub use errors::OpenError;
+pub use import::MongoImport;
 pub use probe::probe;
+pub use seed::{Seed, SeedError};
 
 use self::{
     append::Item,

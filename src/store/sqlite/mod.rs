@@ -7,6 +7,7 @@
 mod changes;
 mod checkpoint;
 mod connection;
+mod export;
 mod heads;
 mod job;
 mod open;
@@ -32,6 +33,7 @@ use tokio::{
     time::timeout_at,
 };
 
+pub use export::SqliteExport;
 pub use open::OpenError;
 pub use probe::probe;
 

@@ -31,6 +31,8 @@ pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 pub enum OpenError {
     /// The data folder can't be made, or not be written.
     Folder(PathBuf, io::Error),
+    /// There is no database in the folder.
+    Missing(PathBuf),
     /// Another process uses the data folder.
     InUse(PathBuf),
     /// The database can't be opened, written or set up.
@@ -59,6 +61,9 @@ impl fmt::Display for OpenError {
                  store.path to another folder",
                 path.display()
             ),
+            Self::Missing(path) => {
+                write!(f, "there is no embedded store in {}: it has no {DATABASE}", path.display())
+            }
             Self::InUse(path) => write!(
                 f,
                 "another confab uses the data folder {}; stop it, or give this one its own \
@@ -117,6 +122,17 @@ pub(super) fn open(folder: &Path, wait: Duration) -> Result<Opened, OpenError> {
     }
     let writer = prepare(&path, wait)?;
     Ok(Opened { writer, path, lock })
+}
+
+/// Opens the folder if there is a database in it, and makes nothing.
+pub(super) fn open_existing(folder: &Path, wait: Duration) -> Result<Opened, OpenError> {
+    match fs::metadata(folder.join(DATABASE)) {
+        Ok(_) => open(folder, wait),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::Missing(folder.to_owned()))
+        }
+        Err(error) => Err(OpenError::Folder(folder.to_owned(), error)),
+    }
 }
 
 fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {

@@ -26,6 +26,17 @@ pub(super) fn account_by_name(
         .optional()
 }
 
+/// Accounts by id, those after a key.
+pub(super) fn accounts(
+    db: &Connection,
+    after: &[u8],
+    most: usize,
+) -> rusqlite::Result<Vec<Account>> {
+    db.prepare_cached(&format!("{ACCOUNT} WHERE id > ?1 ORDER BY id LIMIT ?2"))?
+        .query_map(params![after, limit(most)], account)?
+        .collect()
+}
+
 fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     let username: String = row.get(1)?;
     Ok(Account {
