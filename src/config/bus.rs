@@ -21,7 +21,7 @@ pub struct Bus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Redis {
-    /// The Redis, 6 or newer, that connects the nodes: redis://[user:password@]host[:port], or
+    /// The Redis, 6 or newer, that connects the nodes: redis://user:password@host:port, or
     /// rediss:// for TLS. Better given by the variable REDIS_URL or by url_file. It needs MongoDB:
     /// the embedded store belongs to one node.
     #[schemars(example = "redis://confab:password@redis.example.org")]

@@ -1,7 +1,7 @@
 //! The store on MongoDB: many nodes, one chat.
 //!
-//! [`connect`] says what is asked of every write and read, [`schema`] what is where and by which
-//! index, [`append`] how messages get their order without a counter and without a gap.
+//! `connect` says what is asked of every write and read, `schema` what is where and by which
+//! index, `append` how messages get their order without a counter and without a gap.
 //!
 //! A store is opened without a reachable server. A task prepares the database as soon as it can
 //! be had; until then every call fails with the reason.
