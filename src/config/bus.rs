@@ -1,5 +1,9 @@
 //! The table `[bus.redis]`: how nodes reach each other.
-#![allow(rustdoc::bare_urls, reason = "the help of a key is plain text")]
+#![allow(
+    rustdoc::bare_urls,
+    rustdoc::broken_intra_doc_links,
+    reason = "the help of a key is plain text"
+)]
 
 use std::path::PathBuf;
 
