@@ -174,6 +174,24 @@ async fn what_falls_out_of_the_queue_is_known_where_it_is_missed() {
     assert_eq!(b.metric("confab_bus_reconnects_total{role=\"subscriber\"}"), 0.0);
 }
 
+/// As Redis does to a subscriber that reads too slowly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_that_is_cut_off_begins_anew() {
+    let redis = RedisServer::start();
+    let (a, b) = (Member::start(&config(redis.url())), Member::start(&config(redis.url())));
+    let ann = user();
+    b.open(ann, 1).await;
+    a.connected(true).await;
+    redis.command("CLIENT KILL TYPE pubsub");
+    let cut = SystemTime::now();
+    let since = b.node.here.missed(ann).await;
+    assert!(since <= cut);
+    a.node.publish(ann, "after");
+    b.node.wait_for(ann, 1, 1).await;
+    assert!(b.metric("confab_bus_reconnects_total{role=\"subscriber\"}") >= 1.0);
+    assert_eq!(a.metric("confab_bus_reconnects_total{role=\"publisher\"}"), 0.0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_while_redis_is_away_takes_a_bounded_time() {
     let redis = RedisServer::start();
