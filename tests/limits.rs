@@ -296,3 +296,36 @@ async fn a_page_that_nobody_takes_costs_little() {
     let grown = daemon.metric("process_resident_memory_bytes") - before;
     assert!(grown < 50.0 * 800.0 * 1024.0, "{grown} bytes for 50 clients");
 }
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let daemon = Daemon::start("[limits]\nconnections_per_address = 3\n");
+    let ann = daemon.http().register("ann");
+    // The client above has let go of its connection, or will.
+    let mut sessions = Vec::new();
+    wait::until("three sessions are open", async || {
+        let path = format!("/ws/{}?token={}", ann.id, ann.token);
+        if let Ok(mut socket) = TcpStream::connect(daemon.address()).await {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            let _ = socket.write_all(request.as_bytes()).await;
+            if socket.read_u8().await.is_ok() {
+                sessions.push(socket);
+            }
+        }
+        (sessions.len() == 3).then_some(())
+    })
+    .await;
+    let mut fourth = TcpStream::connect(daemon.address()).await.expect("the kernel takes it");
+    assert!(fourth.read_u8().await.is_err(), "and the daemon closes it");
+    assert!(daemon.metric("confab_connections_refused_total") >= 1.0);
+    drop(sessions);
+    wait::until("there is room again", async || {
+        let mut socket = TcpStream::connect(daemon.address()).await.ok()?;
+        socket.write_all(b"GET /users/me HTTP/1.1\r\nHost: x\r\n\r\n").await.ok()?;
+        socket.read_u8().await.ok()
+    })
+    .await;
+}

@@ -7,7 +7,7 @@ use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 52] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 53] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("auth", "token_lifetime", "1m", "365days"),
@@ -20,6 +20,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 52] = [
     ("auth", "hash_concurrency", "0", "1024"),
     ("auth", "hash_queue", "0", "100000"),
     ("limits", "connections", "1", "10000000"),
+    ("limits", "connections_per_address", "1", "10000000"),
     ("limits", "sessions_per_user", "1", "10000"),
     ("limits", "request_timeout", "1s", "5m"),
     ("limits", "keep_alive", "1s", "1h"),

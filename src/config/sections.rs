@@ -180,6 +180,9 @@ pub struct Limits {
     /// Open connections on the public listener; further ones wait in the kernel's backlog.
     /// From 1 to 10000000.
     pub connections: usize,
+    /// Open connections from one address (of an IPv6 network of 64 bits); a further one is closed
+    /// at once. Raise it when a proxy brings everybody from its own. From 1 to 10000000.
+    pub connections_per_address: usize,
     /// Sessions of one user, over all devices on this node. From 1 to 10000.
     pub sessions_per_user: usize,
     /// From accepting a connection (or the first byte of a further request) until the answer
@@ -243,6 +246,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_address: 6_000,
             sessions_per_user: 16,
             request_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),

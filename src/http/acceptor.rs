@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::counter;
 use poem::{
     http::uri::Scheme,
     listener::{Acceptor, TcpAcceptor},
@@ -23,6 +24,11 @@ use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
+};
+
+use super::{
+    addresses::{Addresses, Place},
+    client,
 };
 
 /// How long to wait after accepting failed, as it does when file descriptors run out: the
@@ -41,6 +47,8 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 pub struct Bounds {
     /// Open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// Of these, from one customer's address; further ones are closed at once.
+    pub per_address: usize,
     /// From the first byte that is awaited until the answer begins.
     pub request: Duration,
     /// Without a request, or without taking the answer.
@@ -53,6 +61,7 @@ pub struct Bounds {
 pub struct Guarded {
     inner: TcpAcceptor,
     permits: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
     bounds: Bounds,
 }
 
@@ -66,6 +75,7 @@ impl Guarded {
         Ok(Self {
             inner: TcpAcceptor::from_std(listener)?,
             permits: Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS))),
+            addresses: Arc::default(),
             bounds,
         })
     }
@@ -89,7 +99,12 @@ impl Acceptor for Guarded {
         };
         match accepted {
             Ok((stream, local, remote, scheme)) => {
-                let stream = GuardedStream::new(stream, permit, self.bounds);
+                let address = client::address(&remote);
+                let Some(place) = self.addresses.enter(address, self.bounds.per_address) else {
+                    counter!("confab_connections_refused_total").increment(1);
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                };
+                let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }
             Err(error) => {
@@ -103,10 +118,13 @@ impl Acceptor for Guarded {
     }
 }
 
+/// The right to be open: one of all, and one of an address.
+type Permit = (OwnedSemaphorePermit, Place);
+
 /// A connection with a deadline, until it becomes a WebSocket, which keeps its own time.
 pub struct GuardedStream {
     inner: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether bytes have come since the last answer.
@@ -118,7 +136,7 @@ pub struct GuardedStream {
 }
 
 impl GuardedStream {
-    fn new(inner: TcpStream, permit: OwnedSemaphorePermit, bounds: Bounds) -> Self {
+    fn new(inner: TcpStream, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
         Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
     }

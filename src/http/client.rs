@@ -6,14 +6,14 @@ use std::{
 };
 
 use confab_plugin::Context;
-use poem::{Addr, Request, http::header};
+use poem::{Addr, Request, http::header, web::RemoteAddr};
 
 /// The longest `User-Agent` that plugins are shown, in bytes.
 const MAX_USER_AGENT: usize = 256;
 
 /// The address of the connection's other end.
-pub fn address(request: &Request) -> IpAddr {
-    match &request.remote_addr().0 {
+pub fn address(remote: &RemoteAddr) -> IpAddr {
+    match &remote.0 {
         Addr::SocketAddr(address) => address.ip().to_canonical(),
         _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     }
@@ -30,7 +30,7 @@ pub fn context(request: &Request) -> Context {
     Context {
         user: None,
         session: None,
-        address: address(request),
+        address: address(request.remote_addr()),
         received: std::time::SystemTime::now(),
     }
 }

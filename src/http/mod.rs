@@ -4,6 +4,7 @@
 
 mod acceptor;
 mod accounts;
+mod addresses;
 pub mod admin;
 mod bearer;
 mod client;
@@ -95,7 +96,7 @@ impl State {
 
     /// Counts a login or registration against the client's address.
     fn allow_attempt(&self, request: &Request) -> Result<(), Refusal> {
-        let address = client::customer(client::address(request));
+        let address = client::customer(client::address(request.remote_addr()));
         self.attempts.take(&address, std::time::Instant::now()).map_err(|wait| {
             let message = "Too many logins and registrations from your address: wait a little.";
             let mut refusal = Refusal::new(Code::RateLimited, message);

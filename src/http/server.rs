@@ -54,6 +54,7 @@ where
 {
     let bounds = Bounds {
         connections: serving.connections,
+        per_address: limits.connections_per_address,
         request: limits.request_timeout.0,
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),

@@ -84,7 +84,7 @@ pub async fn upgrade(
     }
     let upgrade = request.take_upgrade().map_err(|_| handshake::not_an_upgrade())?;
 
-    let address = client::address(request);
+    let address = client::address(request.remote_addr());
     let session = Arc::new(Session::new(Arc::clone(&profile.user), address, &state.limits));
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
