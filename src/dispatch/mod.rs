@@ -89,26 +89,20 @@ impl Dispatch {
     ///
     /// # Errors
     /// When the hub does not take it.
-    pub fn connect(&self, session: &Arc<Session>) -> Result<(), AddError> {
+    pub async fn connect(&self, session: &Arc<Session>) -> Result<(), AddError> {
         let user = session.user().id;
         // Before the hub knows the session, so that nothing is delivered past the sequencer.
-        if let Some(sequencer) = &self.sequencer {
-            sequencer.open(user);
+        let opening = match &self.sequencer {
+            Some(sequencer) => Some(sequencer.open(user).await),
+            None => None,
+        };
+        if self.hub.add(session)? {
+            self.bus.subscribe(user);
         }
-        match self.hub.add(session) {
-            Ok(first) => {
-                if first {
-                    self.bus.subscribe(user);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                if let Some(sequencer) = &self.sequencer {
-                    sequencer.close(user);
-                }
-                Err(error)
-            }
+        if let Some(opening) = opening {
+            opening.keep();
         }
+        Ok(())
     }
 
     /// Closes a session.

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use confab_plugin::UserId;
@@ -89,14 +89,34 @@ impl Sequencer {
         }
     }
 
-    /// Begins to follow a user: a session of theirs opens here.
-    pub fn open(&self, user: UserId) {
-        self.inner.lock(user).entry(user).or_default().opened += 1;
+    /// Begins to follow a user: a session of theirs opens here. Notes how far their latest
+    /// conversations are, so that what is older than the session is not delivered to it. Undone
+    /// when what it returns is dropped and not kept.
+    pub async fn open(&self, user: UserId) -> Opening<'_> {
+        let opened = {
+            let mut shard = self.inner.lock(user);
+            let followed = shard.entry(user).or_default();
+            followed.opened += 1;
+            followed.opened
+        };
+        let opening = Opening { sequencer: self, user, kept: false };
+        // A store that does not answer costs a new session some copies, no more.
+        if opened == 1
+            && let Ok(page) = self.inner.store.conversations(user, None, PAGE).await
+        {
+            let recent = SystemTime::now().checked_sub(2 * SKEW).unwrap_or(UNIX_EPOCH);
+            for last in page.conversations.iter().map(|summary| &summary.last_message) {
+                if last.at >= Timestamp::from(recent) {
+                    self.inner.follow(user, last.conversation, last.seq);
+                }
+            }
+        }
+        opening
     }
 
     /// Delivers what a user may have missed since that moment.
     pub fn catch_up(&self, user: UserId, since: SystemTime) {
-        let since = Timestamp::from(since.checked_sub(SKEW).unwrap_or(SystemTime::UNIX_EPOCH));
+        let since = Timestamp::from(since.checked_sub(SKEW).unwrap_or(UNIX_EPOCH));
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move { inner.catch_up(user, since).await });
     }
@@ -109,6 +129,28 @@ impl Sequencer {
             if followed.opened == 0 {
                 shard.remove(&user);
             }
+        }
+    }
+}
+
+/// A user is followed for a session that is about to open.
+pub struct Opening<'a> {
+    sequencer: &'a Sequencer,
+    user: UserId,
+    kept: bool,
+}
+
+impl Opening<'_> {
+    /// The session is open; its end calls [`Sequencer::close`].
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.sequencer.close(self.user);
         }
     }
 }

@@ -15,6 +15,46 @@ use super::{Client, Http, wait::DEADLINE};
 /// Cheap hashes: what a password costs is tested elsewhere. No rate: tests are impatient.
 const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
 
+/// The tests of the promises run a second time on MongoDB and Redis, when this variable is
+/// `nodes`: `tests/run` does so.
+const BACKEND: &str = "CONFAB_TEST_BACKEND";
+
+/// The shared MongoDB and Redis, and a name for one daemon's own part of them.
+struct Backends {
+    mongo: String,
+    redis: String,
+    name: String,
+}
+
+impl Backends {
+    fn wanted() -> Option<Self> {
+        if std::env::var(BACKEND).ok()? != "nodes" {
+            return None;
+        }
+        let variable = |name| {
+            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/run"))
+        };
+        let unique = tempfile::Builder::new().prefix("").tempdir().expect("a name");
+        let unique = unique.path().file_name().expect("a name").to_string_lossy().into_owned();
+        Some(Self {
+            mongo: variable("CONFAB_TEST_MONGO_URI"),
+            redis: variable("CONFAB_TEST_REDIS_URL"),
+            name: format!("confab-test-{unique}"),
+        })
+    }
+
+    fn variables(self) -> [(String, String); 5] {
+        let key = "q8Zk2vW5xY7bN1mC4dF6gH9jK3lP0rT8sU5wX2yZ".to_owned();
+        [
+            ("SECRET_KEY".to_owned(), key),
+            ("MONGO_URI".to_owned(), self.mongo),
+            ("MONGO_DB".to_owned(), self.name.clone()),
+            ("REDIS_URL".to_owned(), self.redis),
+            ("CONFAB_BUS__REDIS__PREFIX".to_owned(), self.name),
+        ]
+    }
+}
+
 /// A running daemon; killed when dropped.
 pub struct Daemon {
     program: PathBuf,
@@ -37,11 +77,25 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let auth = if toml.contains("[auth]") { "" } else { FAST };
         fs::write(folder.path().join("confab.toml"), format!("{auth}{toml}")).expect("written");
-        let variables = vec![
-            ("CONFAB_CONFIG".to_owned(), folder.path().join("confab.toml").display().to_string()),
-            ("CONFAB_STORE__PATH".to_owned(), folder.path().join("data").display().to_string()),
-        ];
-        Self::spawned(program, folder, variables)
+        let path = |name| folder.path().join(name).display().to_string();
+        let mut variables = vec![("CONFAB_CONFIG".to_owned(), path("confab.toml"))];
+        let Some(backends) = Backends::wanted() else {
+            variables.push(("CONFAB_STORE__PATH".to_owned(), path("data")));
+            return Self::spawned(program, folder, variables);
+        };
+        variables.extend(backends.variables());
+        let daemon = Self::spawned(program, folder, variables);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Waits until `/readyz` says so: MongoDB is reached in the background.
+    fn wait_until_ready(&self) {
+        let started = Instant::now();
+        while self.admin().get("/readyz", None).0 != 200 {
+            assert!(started.elapsed() < DEADLINE, "it is not ready:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts a daemon that is configured by these variables alone, but for its addresses.
@@ -62,6 +116,9 @@ impl Daemon {
         let (child, public, admin) =
             spawn(&self.program, self.folder.path(), &self.public, &self.variables);
         (self.child, self.public, self.admin) = (child, public, admin);
+        if Backends::wanted().is_some() {
+            self.wait_until_ready();
+        }
     }
 
     /// The folder that holds the configuration, `data`, and the log.

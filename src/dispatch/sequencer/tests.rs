@@ -67,7 +67,7 @@ impl Scene {
         let stored = store.append((1..=messages).map(new).collect()).await;
         let hub = Arc::new(FakeHub::default());
         let sequencer = Sequencer::new(Arc::clone(&hub) as _, store);
-        sequencer.open(bob());
+        sequencer.open(bob()).await.keep();
         let stored = stored.into_iter().map(|result| result.unwrap().message).collect();
         Self { hub, sequencer, stored, _folder: folder }
     }
@@ -138,4 +138,25 @@ async fn catching_up_brings_what_came_since() {
     scene.sequencer.close(bob());
     scene.deliver(300);
     scene.hub.has(100..=300).await;
+}
+
+#[tokio::test]
+async fn a_new_session_is_not_sent_what_is_older_than_itself() {
+    let scene = Scene::with(0).await;
+    let now = || Timestamp::now();
+    let new = |n: i64| NewMessage {
+        from: ann(),
+        to: bob(),
+        content: n_text(n),
+        client_id: None,
+        at: now(),
+    };
+    let store = Arc::clone(&scene.sequencer.inner.store);
+    store.append(vec![new(1), new(2)]).await;
+    scene.sequencer.close(bob());
+    scene.sequencer.open(bob()).await.keep();
+    let opened = SystemTime::now();
+    store.append(vec![new(3)]).await;
+    scene.sequencer.catch_up(bob(), opened);
+    scene.hub.has([3]).await;
 }

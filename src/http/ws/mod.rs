@@ -89,7 +89,7 @@ pub async fn upgrade(
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
-    if let Err(error) = state.dispatch.connect(&session) {
+    if let Err(error) = state.dispatch.connect(&session).await {
         let refusal = match error {
             AddError::TooManySessions => Refusal::new(
                 Code::TooManySessions,
