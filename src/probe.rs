@@ -71,6 +71,19 @@ impl Report {
         self.add(Level::Fail, what, &text, Some(&advice));
     }
 
+    /// How long `times` took, by their median; above `slow` with this advice. Nothing without any.
+    pub fn latency(&mut self, times: Vec<Duration>, slow: Duration, advice: &str) {
+        const WHAT: &str = "latency";
+        let pings = times.len();
+        let Some(median) = median(times) else { return };
+        let text = format!("{}, the median of {pings} pings", humane(median));
+        if median > slow {
+            self.warn(WHAT, text, advice);
+        } else {
+            self.ok(WHAT, text);
+        }
+    }
+
     fn add(
         &mut self,
         level: Level,
@@ -137,7 +150,7 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 /// How long one of several round trips took, for people; `None` without any.
-pub fn median(mut times: Vec<Duration>) -> Option<Duration> {
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
     times.sort_unstable();
     times.get(times.len() / 2).copied()
 }

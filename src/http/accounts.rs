@@ -1,6 +1,6 @@
 //! `POST /register`, `POST /login`, `GET /users/…`.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use confab_plugin::{Context, Decision, Event, Login, Register, User, Username};
 use poem::{Request, web::Data};
@@ -200,8 +200,7 @@ fn invalid_username(error: confab_plugin::InvalidUsername) -> Refusal {
 }
 
 async fn enter(state: &State, cx: Context, event: Event) -> Result<Passage, Failure> {
-    let passage = Passage::enter(state.dispatch.chain(), cx, event, Instant::now()).await;
-    passage.map_err(Refused::into_refusal).map_err(Into::into)
+    Ok(state.dispatch.enter(cx, event).await.map_err(Refused::into_refusal)?)
 }
 
 /// Tells the `after` hooks, and the client.

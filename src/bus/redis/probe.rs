@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config,
-    probe::{Report, humane, median, network_advice},
+    probe::{Report, humane, network_advice},
 };
 
 const REACHED: &str = "reached";
@@ -217,16 +217,8 @@ impl Probe {
             }
             times.push(started.elapsed());
         }
-        let Some(median) = median(times) else {
-            return;
-        };
-        let text = format!("{}, the median of {PINGS} pings", humane(median));
-        if median > SLOW {
-            let advice = "what users of other nodes get comes that much later: put it nearer";
-            self.report.warn(WHAT, text, advice);
-        } else {
-            self.report.ok(WHAT, text);
-        }
+        let advice = "what users of other nodes get comes that much later: put it nearer";
+        self.report.latency(times, SLOW, advice);
     }
 }
 

@@ -90,20 +90,14 @@ pub async fn upgrade(
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
     if let Err(error) = state.dispatch.connect(&session).await {
-        let refusal = match error {
-            AddError::TooManySessions => Refusal::new(
-                Code::TooManySessions,
-                "You have too many sessions open: close one of them.",
-            ),
-            AddError::Draining => Refusal::new(Code::Unavailable, "The server is stopping."),
+        let (code, message) = match error {
+            AddError::TooManySessions => {
+                (Code::TooManySessions, "You have too many sessions open: close one of them.")
+            }
+            AddError::Draining => (Code::Unavailable, "The server is stopping."),
         };
-        passage.finish(Decision::Failed {
-            code: match error {
-                AddError::TooManySessions => Code::TooManySessions.as_str(),
-                AddError::Draining => Code::Unavailable.as_str(),
-            },
-        });
-        return Err(refusal.into());
+        passage.finish(Decision::Failed { code: code.as_str() });
+        return Err(Refusal::new(code, message).into());
     }
     passage.finish(Decision::Accepted { seq: None, duplicate: false });
 

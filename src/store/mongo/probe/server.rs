@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{Probe, Trouble, hello};
-use crate::probe::{humane, median};
+use crate::probe::humane;
 
 /// Older ones get no security fixes any more: 6.0 had its last in July 2025.
 const OLDEST_SUPPORTED: (u32, u32) = (7, 0);
@@ -140,16 +140,8 @@ impl Probe {
             }
             times.push(started.elapsed());
         }
-        let Some(median) = median(times) else {
-            return;
-        };
-        let text = format!("{}, the median of {PINGS} pings", humane(median));
-        if median > SLOW {
-            let advice = "every message waits for several: put the nodes near the primary";
-            self.report.warn(WHAT, text, advice);
-        } else {
-            self.report.ok(WHAT, text);
-        }
+        let advice = "every message waits for several: put the nodes near the primary";
+        self.report.latency(times, SLOW, advice);
     }
 }
 
