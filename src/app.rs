@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
-    chain::Chain,
+    chain::{Chain, NoServices},
     config::{Config, Loaded},
     directory::Directory,
     dispatch::{Dispatch, Sequencer},
@@ -104,7 +104,7 @@ impl Daemon {
         let chain = Chain::build(&config.plugins, manifests)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
-        chain.start().await.map_err(AppError)?;
+        chain.start(&(Arc::new(NoServices) as _)).await.map_err(AppError)?;
 
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(limits));

@@ -10,7 +10,8 @@ use std::{
 };
 
 use confab_plugin::{
-    Context, Event, EventKind, HookError, Manifest, Outcome, Plugin, Problem, Verdict,
+    Context, Event, EventKind, HookError, Host, Manifest, Outcome, Plugin, Problem, Verdict,
+    host::Services,
 };
 use futures_util::{FutureExt, poll};
 use metrics::{Counter, Histogram, counter, histogram};
@@ -20,7 +21,7 @@ use crate::config::{Mode, OnError, PluginEntry};
 /// A plugin with its policies.
 pub struct Entry {
     name: Arc<str>,
-    plugin: Box<dyn Plugin>,
+    plugin: Arc<dyn Plugin>,
     on: Box<[EventKind]>,
     mode: Mode,
     on_error: OnError,
@@ -34,7 +35,7 @@ pub enum Step {
     /// On to the next entry.
     Continue,
     /// Refuse, and tell the client.
-    Deny { code: Cow<'static, str>, message: Cow<'static, str> },
+    Deny { code: Cow<'static, str>, message: Cow<'static, str>, retry_after: Option<Duration> },
     /// Refuse without a word.
     Drop,
     /// The hook failed, and its entry says that this refuses the event.
@@ -112,8 +113,9 @@ impl Entry {
         self.on.contains(&kind)
     }
 
-    pub async fn start(&self) -> Result<(), HookError> {
-        match AssertUnwindSafe(async { self.plugin.start().await }).catch_unwind().await {
+    pub async fn start(&self, services: &Arc<dyn Services>) -> Result<(), HookError> {
+        let host = Host::new(Arc::clone(&self.name), Arc::clone(services));
+        match AssertUnwindSafe(async { self.plugin.start(&host).await }).catch_unwind().await {
             Ok(result) => result,
             Err(panic) => Err(HookError::new(format!("it panicked: {}", panic_text(&*panic)))),
         }
@@ -157,8 +159,8 @@ impl Entry {
             (Verdict::Pass, _) => (&self.meters.pass, Step::Continue),
             (Verdict::Deny { .. }, Mode::Shadow) => (&self.meters.would_deny, Step::Continue),
             (Verdict::Drop, Mode::Shadow) => (&self.meters.would_drop, Step::Continue),
-            (Verdict::Deny { code, message }, Mode::Enforce) => {
-                (&self.meters.deny, Step::Deny { code, message })
+            (Verdict::Deny { code, message, retry_after }, Mode::Enforce) => {
+                (&self.meters.deny, Step::Deny { code, message, retry_after })
             }
             (Verdict::Drop, Mode::Enforce) => (&self.meters.drop, Step::Drop),
         };

@@ -1,17 +1,21 @@
 //! The chain: runs the hooks of every configured entry, in the order of the file.
 
 mod entry;
+mod host;
 mod passage;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use confab_plugin::{Context, Decision, Event, EventKind, Manifest, Outcome, Problem};
+use confab_plugin::{
+    Context, Decision, Event, EventKind, Manifest, Outcome, Problem, host::Services,
+};
 
 use crate::{
     code::{Code, Refusal},
     config::PluginEntry,
 };
 use entry::{Entry, Step};
+pub use host::NoServices;
 pub use passage::{Passage, Refused};
 
 /// The entries that events pass.
@@ -60,9 +64,9 @@ impl Chain {
     ///
     /// # Errors
     /// The first that does not start, by the entry's name. Those before it are stopped again.
-    pub async fn start(&self) -> Result<(), String> {
+    pub async fn start(&self, services: &Arc<dyn Services>) -> Result<(), String> {
         for (started, entry) in self.entries.iter().enumerate() {
-            if let Err(error) = entry.start().await {
+            if let Err(error) = entry.start(services).await {
                 for entry in &self.entries[..started] {
                     entry.stop().await;
                 }
@@ -89,13 +93,13 @@ impl Chain {
             let by = || Arc::clone(entry.name());
             match entry.before(cx, event).await {
                 Step::Continue => {}
-                Step::Deny { code, message } => {
+                Step::Deny { code, message, retry_after } => {
                     let refusal = Refusal {
                         code: code.clone(),
-                        status: 403,
+                        status: if retry_after.is_some() { 429 } else { 403 },
                         message,
                         plugin: Some(by()),
-                        retry_after: None,
+                        retry_after: retry_after.map(whole_seconds),
                     };
                     return Err((Decision::Denied { by: by(), code }, Refused::Tell(refusal)));
                 }
@@ -120,6 +124,12 @@ impl Chain {
             entry.after(cx, event, outcome);
         }
     }
+}
+
+/// Rounded up, and at least 1: a client that waits as long as it was told must not be early.
+fn whole_seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

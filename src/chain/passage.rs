@@ -81,7 +81,7 @@ impl Passage {
 
     fn conclude(&mut self, decision: Decision) {
         self.finished = true;
-        let outcome = Outcome { decision, elapsed: self.started.elapsed() };
+        let outcome = Outcome::new(decision, self.started.elapsed());
         self.chain.after(&self.cx, &self.event, &outcome);
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use confab_plugin::{Definition, HookError, Plugin, Verdict, async_trait, testkit};
+use confab_plugin::{Definition, HookError, Host, Plugin, Verdict, async_trait, testkit};
 
 use super::*;
 use crate::config::{Mode, OnError};
@@ -73,7 +73,7 @@ impl Plugin for Actor {
         }
     }
 
-    async fn start(&self) -> Result<(), HookError> {
+    async fn start(&self, _: &Host) -> Result<(), HookError> {
         STARTED.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
@@ -200,6 +200,6 @@ async fn start_reaches_every_plugin() {
         entry("one", Mode::Enforce, OnError::Deny),
         entry("two", Mode::Shadow, OnError::Deny),
     ]);
-    two.start().await.unwrap();
+    two.start(&(Arc::new(NoServices) as _)).await.unwrap();
     assert_eq!(STARTED.load(Ordering::SeqCst) - before, 2);
 }

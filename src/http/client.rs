@@ -27,12 +27,7 @@ pub fn user_agent(request: &Request) -> Option<Arc<str>> {
 
 /// The circumstances of a call by somebody who is not known yet.
 pub fn context(request: &Request) -> Context {
-    Context {
-        user: None,
-        session: None,
-        address: address(request.remote_addr()),
-        received: std::time::SystemTime::now(),
-    }
+    Context::new(None, None, address(request.remote_addr()))
 }
 
 /// The part of an address that one customer of a provider has: an IPv6 user has a whole /64.

@@ -43,12 +43,7 @@ impl Session {
 
     /// The circumstances of an event that arrives on this session now.
     pub fn context(&self) -> Context {
-        Context {
-            user: Some(Arc::clone(&self.user)),
-            session: Some(self.id),
-            address: self.address,
-            received: std::time::SystemTime::now(),
-        }
+        Context::new(Some(Arc::clone(&self.user)), Some(self.id), self.address)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a plugin says of itself, and how the host builds it.
 
+use std::{ffi::OsString, sync::Arc};
+
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
@@ -15,6 +17,10 @@ pub trait Definition: Plugin + Sized {
     const MANUAL: &'static str;
     /// The kinds of events it handles unless the operator's `on` says otherwise.
     const ON: &'static [EventKind];
+    /// Where its entries belong among others: a chain in another order gets a warning.
+    const PLACE: &'static [Place] = &[];
+    /// What it adds to the command line, as `confab <plugin> <command>`.
+    const COMMANDS: &'static [Command] = &[];
     /// The typed options. Derive `Deserialize` and `JsonSchema`, with
     /// `#[serde(deny_unknown_fields)]`, and give each field a doc comment: it becomes the
     /// option's help.
@@ -28,8 +34,42 @@ pub trait Definition: Plugin + Sized {
     fn new(entry: &str, options: Self::Options) -> Result<Self, Vec<Problem>>;
 }
 
+/// Where the entries of a plugin belong in a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before every entry of the plugin named `plugin`, because of `why`: half a sentence, such as
+    /// "what it refuses need not be searched".
+    Before {
+        /// The other plugin.
+        plugin: &'static str,
+        /// What is lost otherwise.
+        why: &'static str,
+    },
+    /// After every entry of the plugin named `plugin`.
+    After {
+        /// The other plugin.
+        plugin: &'static str,
+        /// What is lost otherwise.
+        why: &'static str,
+    },
+}
+
+/// A command of a plugin: `confab <plugin> <name> [ARGUMENT…]`. It runs without a configuration
+/// and beside the daemon.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// The word after the plugin's name.
+    pub name: &'static str,
+    /// What follows it in a usage line, such as `FILE…`.
+    pub arguments: &'static str,
+    /// One line of help, without a full stop.
+    pub about: &'static str,
+    /// Runs it: what to print, or what went wrong. It may block.
+    pub run: fn(&[OsString]) -> Result<String, String>,
+}
+
 /// Builds a plugin for the entry of this name from its options, given as a JSON object.
-pub type BuildFn = fn(&str, serde_json::Value) -> Result<Box<dyn Plugin>, Vec<Problem>>;
+pub type BuildFn = fn(&str, serde_json::Value) -> Result<Arc<dyn Plugin>, Vec<Problem>>;
 
 /// A compiled-in plugin, as the registry holds it.
 #[derive(Clone, Copy)]
@@ -42,6 +82,10 @@ pub struct Manifest {
     pub manual: &'static str,
     /// See [`Definition::ON`].
     pub on: &'static [EventKind],
+    /// See [`Definition::PLACE`].
+    pub place: &'static [Place],
+    /// See [`Definition::COMMANDS`].
+    pub commands: &'static [Command],
     /// The JSON Schema of the options.
     pub schema: fn() -> Schema,
     /// Builds the plugin; the errors' paths begin at the options table.
@@ -56,6 +100,8 @@ impl Manifest {
             summary: P::SUMMARY,
             manual: P::MANUAL,
             on: P::ON,
+            place: P::PLACE,
+            commands: P::COMMANDS,
             schema: || schemars::schema_for!(P::Options),
             build: build::<P>,
         }
@@ -65,8 +111,8 @@ impl Manifest {
 fn build<P: Definition>(
     entry: &str,
     options: serde_json::Value,
-) -> Result<Box<dyn Plugin>, Vec<Problem>> {
+) -> Result<Arc<dyn Plugin>, Vec<Problem>> {
     let options = serde_json::from_value(options)
         .map_err(|error| vec![Problem { path: Vec::new(), message: error.to_string() }])?;
-    Ok(Box::new(P::new(entry, options)?))
+    Ok(Arc::new(P::new(entry, options)?))
 }

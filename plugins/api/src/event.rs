@@ -1,11 +1,11 @@
 //! What happens in the daemon, as plugins see it.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SessionId, UserId, Username};
+use crate::{UserId, Username};
 
 /// The kinds of events that pass the chain.
 #[derive(
@@ -59,28 +59,6 @@ impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// Who acts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The permanent id.
-    pub id: UserId,
-    /// The login name.
-    pub name: Username,
-}
-
-/// The circumstances of one event. The same for every hook of the chain.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// Who acts; `None` before a login or registration succeeded.
-    pub user: Option<Arc<User>>,
-    /// The session the event came from; `None` for HTTP calls.
-    pub session: Option<SessionId>,
-    /// The client's address.
-    pub address: IpAddr,
-    /// When the daemon received the event.
-    pub received: SystemTime,
 }
 
 /// One event on its way. Cloning is cheap: texts are shared.

@@ -49,8 +49,10 @@
 //! The crate's `testkit` feature runs one hook on one event without a daemon.
 #![warn(missing_docs)]
 
+mod context;
 mod definition;
 mod event;
+pub mod host;
 mod ids;
 mod plugin;
 mod problem;
@@ -60,10 +62,10 @@ mod units;
 
 pub use async_trait::async_trait;
 
-pub use definition::{BuildFn, Definition, Manifest};
-pub use event::{
-    Connect, Context, Disconnect, Event, EventKind, Login, Message, Register, Seen, Typing, User,
-};
+pub use context::{Context, User};
+pub use definition::{BuildFn, Command, Definition, Manifest, Place};
+pub use event::{Connect, Disconnect, Event, EventKind, Login, Message, Register, Seen, Typing};
+pub use host::{Background, Bot, Host, Job, JobError, JobOrder, QueueFull, SendError};
 pub use ids::{InvalidUserId, InvalidUsername, SessionId, UserId, Username};
 pub use plugin::{Decision, HookError, Outcome, Plugin, Verdict};
 pub use problem::{Problem, Segment};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Context, Event};
+use crate::{Context, Event, Host};
 
 /// The hooks of a plugin. Both have default bodies: a filter writes `before`, a logger `after`.
 ///
@@ -32,15 +32,19 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Runs once before the first event: open files and connections here, never in
-    /// [`Definition::new`](crate::Definition::new).
+    /// [`Definition::new`](crate::Definition::new). Keep what `host` gives: work in the
+    /// background, a bot's account.
+    ///
+    /// In a rehearsal ([`Host::is_rehearsal`]) touch nothing that others see.
     ///
     /// # Errors
-    /// An error stops the daemon's start with this message.
-    async fn start(&self) -> Result<(), HookError> {
+    /// An error stops the daemon's start, or the reload, with this message.
+    async fn start(&self, host: &Host) -> Result<(), HookError> {
+        let _ = host;
         Ok(())
     }
 
-    /// Runs once after the last event, within the daemon's drain grace.
+    /// Runs once after the last event and the last job, within the daemon's drain grace.
     async fn stop(&self) {}
 }
 
@@ -55,6 +59,8 @@ pub enum Verdict {
         code: Cow<'static, str>,
         /// A sentence for people.
         message: Cow<'static, str>,
+        /// When it makes sense to try again: told to the client in whole seconds, rounded up.
+        retry_after: Option<Duration>,
     },
     /// Refuse it without telling the client. On `register`, `login` and `connect`, where an
     /// answer is owed, the client gets the code `refused`.
@@ -64,7 +70,17 @@ pub enum Verdict {
 impl Verdict {
     /// A refusal that the client is told.
     pub fn deny(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Verdict::Deny { code: code.into(), message: message.into() }
+        Verdict::Deny { code: code.into(), message: message.into(), retry_after: None }
+    }
+
+    /// A refusal for now: the client is told when to try again. Over HTTP its status is 429.
+    pub fn deny_for(
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+        retry_after: Duration,
+    ) -> Self {
+        let retry_after = Some(retry_after);
+        Verdict::Deny { code: code.into(), message: message.into(), retry_after }
     }
 }
 
@@ -94,11 +110,21 @@ impl<E: Error + Send + Sync + 'static> From<E> for HookError {
 
 /// How an event ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// What was decided, and by whom.
     pub decision: Decision,
     /// From the event's arrival to its decision: for a message, until it was stored.
     pub elapsed: Duration,
+    /// The entries that changed the event, in the order of the chain.
+    pub changed_by: Vec<Arc<str>>,
+}
+
+impl Outcome {
+    /// The outcome of an event that no entry changed.
+    pub fn new(decision: Decision, elapsed: Duration) -> Self {
+        Self { decision, elapsed, changed_by: Vec::new() }
+    }
 }
 
 /// What was decided about an event.

@@ -8,7 +8,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use confab_plugin::{
-    Context, Decision, Definition, Event, EventKind, HookError, Outcome, Plugin, Problem,
+    Context, Decision, Definition, Event, EventKind, HookError, Host, Outcome, Plugin, Problem,
     async_trait,
 };
 use schemars::JsonSchema;
@@ -51,7 +51,7 @@ impl Metrics {
 
 #[async_trait]
 impl Plugin for Metrics {
-    async fn start(&self) -> Result<(), HookError> {
+    async fn start(&self, _host: &Host) -> Result<(), HookError> {
         self.handles();
         Ok(())
     }

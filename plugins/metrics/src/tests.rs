@@ -18,7 +18,7 @@ fn measured(options: Value, test: impl FnOnce(&Kit<Metrics>)) -> BTreeMap<String
     let snapshotter = recorder.snapshotter();
     let kit = Kit::<Metrics>::new(options).unwrap();
     with_local_recorder(&recorder, || {
-        let start = std::pin::pin!(kit.plugin().start());
+        let start = std::pin::pin!(kit.start());
         let ready = start.poll(&mut task::Context::from_waker(task::Waker::noop()));
         assert!(matches!(ready, task::Poll::Ready(Ok(()))));
         test(&kit);

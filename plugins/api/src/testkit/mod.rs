@@ -23,6 +23,9 @@
 //! # });
 //! ```
 
+mod host;
+mod manual;
+
 use std::{
     marker::PhantomData,
     net::{IpAddr, Ipv4Addr},
@@ -30,15 +33,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use self::{host::Sent, manual::manual_faults};
 use crate::{
-    Connect, Context, Decision, Definition, Disconnect, Event, HookError, Login, Manifest, Message,
-    Outcome, Plugin, Problem, Register, Seen, SessionId, Typing, User, UserId, Username, Verdict,
+    Connect, Context, Decision, Definition, Disconnect, Event, HookError, Host, JobError, Login,
+    Manifest, Message, Outcome, Plugin, Problem, Register, Seen, SessionId, Typing, User, UserId,
+    Username, Verdict,
 };
+use host::KitServices;
 
 /// One plugin, built from its options as the daemon would build it.
 pub struct Kit<P> {
-    plugin: Box<dyn Plugin>,
+    plugin: Arc<dyn Plugin>,
     context: Context,
+    host: Arc<KitServices>,
     of: PhantomData<P>,
 }
 
@@ -67,6 +74,14 @@ impl Run {
             _ => None,
         }
     }
+
+    /// When the client is told to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.verdict {
+            Verdict::Deny { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
 }
 
 impl<P: Definition> Kit<P> {
@@ -76,7 +91,50 @@ impl<P: Definition> Kit<P> {
     /// What the daemon would say of the options.
     pub fn new(options: serde_json::Value) -> Result<Self, Vec<Problem>> {
         let plugin = (Manifest::of::<P>().build)(P::NAME, options)?;
-        Ok(Self { plugin, context: context(), of: PhantomData })
+        Ok(Self { plugin, context: context(), host: Arc::default(), of: PhantomData })
+    }
+
+    /// Starts the plugin, as the daemon does before the first event.
+    ///
+    /// # Errors
+    /// The plugin's own error.
+    pub async fn start(&self) -> Result<(), HookError> {
+        self.plugin.start(&Host::new(P::NAME.into(), Arc::clone(&self.host) as _)).await
+    }
+
+    /// Starts the plugin as `confab test` and `confab explain` do.
+    ///
+    /// # Errors
+    /// The plugin's own error.
+    pub async fn rehearse(&self) -> Result<(), HookError> {
+        let host = Host::new(P::NAME.into(), Arc::clone(&self.host) as _);
+        self.plugin.start(&host.rehearsing()).await
+    }
+
+    /// Stops the plugin, as the daemon does after the last event and the last job.
+    pub async fn stop(&self) {
+        self.plugin.stop().await;
+    }
+
+    /// How many jobs the plugin has handed over and that have not run.
+    pub fn jobs(&self) -> usize {
+        self.host.jobs()
+    }
+
+    /// Runs the first of the jobs that wait, once, as attempt number `attempt`; `None` if none
+    /// waits. A job that asks for another attempt waits again, in front.
+    pub async fn run_job(&self, attempt: u32) -> Option<Result<(), JobError>> {
+        self.host.run_job(attempt).await
+    }
+
+    /// From here on the queue takes no more jobs, as when it is full.
+    pub fn fill_queue(&self) {
+        self.host.fill();
+    }
+
+    /// What the plugin's bots have sent since the last call.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.host.take_sent()
     }
 
     /// The plugin itself.
@@ -84,9 +142,16 @@ impl<P: Definition> Kit<P> {
         &*self.plugin
     }
 
-    /// The circumstances that hooks are shown; change them as the test needs.
+    /// The circumstances that hooks are shown; change them as the test needs, and let time pass
+    /// with [`wait`](Self::wait).
     pub fn context_mut(&mut self) -> &mut Context {
         &mut self.context
+    }
+
+    /// Moves the clocks that hooks are shown.
+    pub fn wait(&mut self, time: Duration) {
+        self.context.received += time;
+        self.context.arrived += time;
     }
 
     /// Runs `before` on a message with this text, from [`ann`] to [`bob`].
@@ -108,8 +173,12 @@ impl<P: Definition> Kit<P> {
 
     /// Runs `after` on `event`, decided as `decision` after one millisecond.
     pub fn after(&self, event: &Event, decision: Decision) {
-        let outcome = Outcome { decision, elapsed: Duration::from_millis(1) };
-        self.plugin.after(&self.context, event, &outcome);
+        self.outcome(event, &Outcome::new(decision, Duration::from_millis(1)));
+    }
+
+    /// Runs `after` on `event` with this outcome.
+    pub fn outcome(&self, event: &Event, outcome: &Outcome) {
+        self.plugin.after(&self.context, event, outcome);
     }
 }
 
@@ -121,6 +190,11 @@ pub fn ann() -> UserId {
 /// The recipient of the kit's messages: user id 2.
 pub fn bob() -> UserId {
     UserId::from_u128(2)
+}
+
+/// The account of every bot in the kit: user id 100.
+pub fn bot_id() -> UserId {
+    UserId::from_u128(100)
 }
 
 /// A message with this text, from [`ann`] to [`bob`].
@@ -159,137 +233,23 @@ pub fn decisions() -> [Decision; 4] {
     ]
 }
 
-/// What is wrong with the manual of `P`; empty if nothing is. A manual has the sections NAME,
-/// SYNOPSIS, DESCRIPTION, OPTIONS and EXAMPLES, names every option in backquotes, and every
-/// `toml` block in it can be read; each `[[plugins]]` entry of `P` in a block can be built, and
-/// there is at least one.
-pub fn manual_faults<P: Definition>() -> Vec<String> {
-    let manifest = Manifest::of::<P>();
-    let mut faults = Vec::new();
-    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES"] {
-        if !manifest
-            .manual
-            .lines()
-            .any(|line| line.trim_start_matches('#').trim() == section && line.starts_with('#'))
-        {
-            faults.push(format!("no section {section}"));
-        }
-    }
-    let schema = (manifest.schema)();
-    let options = schema.get("properties").and_then(|p| p.as_object());
-    for option in options.into_iter().flat_map(|o| o.keys()) {
-        if !manifest.manual.contains(&format!("`{option}`")) {
-            faults.push(format!("option `{option}` is not described"));
-        }
-    }
-    let mut built = 0;
-    for block in toml_blocks(manifest.manual) {
-        match block.parse::<toml::Table>() {
-            Ok(table) => built += build_entries(&manifest, &table, &mut faults),
-            Err(error) => faults.push(format!("an example is not TOML: {error}")),
-        }
-    }
-    if built == 0 {
-        faults.push("no example of a [[plugins]] entry that can be built".into());
-    }
-    faults
-}
-
-fn toml_blocks(manual: &str) -> impl Iterator<Item = &str> {
-    manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest))
-}
-
-fn build_entries(manifest: &Manifest, table: &toml::Table, faults: &mut Vec<String>) -> usize {
-    let entries = table.get("plugins").and_then(|p| p.as_array());
-    let mut built = 0;
-    for entry in entries.into_iter().flatten() {
-        if entry.get("use").and_then(|u| u.as_str()) != Some(manifest.name) {
-            continue;
-        }
-        let options = match entry.get("options") {
-            Some(options) => serde_json::to_value(options).unwrap_or_default(),
-            None => serde_json::json!({}),
-        };
-        match (manifest.build)(manifest.name, options) {
-            Ok(_) => built += 1,
-            Err(problems) => faults.extend(
-                problems.iter().map(|problem| format!("an example cannot be built: {problem}")),
-            ),
-        }
-    }
-    built
-}
-
 fn ann_name() -> Username {
     "ann".parse().unwrap_or_else(|_| unreachable!("a good name"))
 }
 
-/// The circumstances of the kit's events: [`ann`]'s session 7, from 127.0.0.1.
+/// The circumstances of the kit's events: [`ann`]'s session 7, from 127.0.0.1, in 1970.
 pub fn context() -> Context {
-    Context {
-        user: Some(Arc::new(User { id: ann(), name: ann_name() })),
-        session: Some(SessionId(7)),
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        received: SystemTime::UNIX_EPOCH,
-    }
+    let ann = Arc::new(User { id: ann(), name: ann_name() });
+    let mut context = Context::new(Some(ann), Some(SessionId(7)), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    context.received = SystemTime::UNIX_EPOCH;
+    context.generation = 1;
+    context
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::EventKind;
-
-    macro_rules! plugin {
-        ($name:ident, $manual:literal) => {
-            struct $name;
-            impl Plugin for $name {}
-            impl Definition for $name {
-                const NAME: &'static str = "sample";
-                const SUMMARY: &'static str = "a sample";
-                const MANUAL: &'static str = $manual;
-                const ON: &'static [EventKind] = &[EventKind::Message];
-                type Options = Options;
-
-                fn new(_: &str, _: Options) -> Result<Self, Vec<Problem>> {
-                    Ok($name)
-                }
-            }
-        };
-    }
-
-    #[derive(serde::Deserialize, schemars::JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    struct Options {
-        #[serde(default)]
-        #[allow(dead_code)]
-        limit: u8,
-    }
-
-    plugin!(
-        Good,
-        "## NAME\n## SYNOPSIS\n```toml\n[[plugins]]\nuse = \"sample\"\n[plugins.options]\nlimit = 1\n\
-         ```\n## DESCRIPTION\n## OPTIONS\n`limit`\n## EXAMPLES\n"
-    );
-    plugin!(
-        Bad,
-        "## NAME\n## SYNOPSIS\n## OPTIONS\nlimit\n## EXAMPLES\n```toml\n[[plugins]]\nuse = \"sample\"\n\
-         [plugins.options]\nlimits = 1\n```\n```toml\n= 1\n```\n"
-    );
-
-    #[test]
-    fn a_manual_is_checked() {
-        assert_eq!(manual_faults::<Good>(), Vec::<String>::new());
-        let faults = manual_faults::<Bad>().join("\n");
-        for fault in [
-            "no section DESCRIPTION",
-            "option `limit` is not described",
-            "unknown field `limits`",
-            "not TOML",
-            "no example of a [[plugins]] entry",
-        ] {
-            assert!(faults.contains(fault), "{fault} is missing from: {faults}");
-        }
-    }
 
     #[test]
     fn the_samples_cover_every_kind_and_decision() {
