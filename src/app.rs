@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
-    chain::{Chain, NoServices},
+    chain::{Chain, NoBots},
     config::{Config, Loaded},
     directory::Directory,
     dispatch::{Dispatch, Sequencer},
@@ -101,10 +101,10 @@ impl Daemon {
 
         let store = open_store(&config).await?;
         let tokens = load_tokens(&config).await?;
-        let chain = Chain::build(&config.plugins, manifests)
+        let chain = Chain::build(&config.plugins, manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
-        chain.start(&(Arc::new(NoServices) as _)).await.map_err(AppError)?;
+        chain.start(&(Arc::new(NoBots) as _)).await.map_err(AppError)?;
 
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(limits));

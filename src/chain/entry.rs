@@ -2,102 +2,115 @@
 
 use std::{
     any::Any,
-    borrow::Cow,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use confab_plugin::{
-    Context, Event, EventKind, HookError, Host, Manifest, Outcome, Plugin, Problem, Verdict,
-    host::Services,
-};
+use confab_plugin::{Context, Event, EventKind, HookError, Manifest, Outcome, Problem, Verdict};
 use futures_util::{FutureExt, poll};
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::gauge;
 
+use super::{
+    breaker::Breaker,
+    instance::Instance,
+    meters::Meters,
+    share::{Share, Treatment},
+};
 use crate::config::{Mode, OnError, PluginEntry};
 
 /// A plugin with its policies.
 pub struct Entry {
     name: Arc<str>,
-    plugin: Arc<dyn Plugin>,
+    instance: Arc<Instance>,
     on: Box<[EventKind]>,
     mode: Mode,
+    share: Share,
     on_error: OnError,
     timeout: Duration,
+    breaker: Breaker,
     meters: Meters,
 }
 
-/// What an entry means for the event.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// On to the next entry.
-    Continue,
-    /// Refuse, and tell the client.
-    Deny { code: Cow<'static, str>, message: Cow<'static, str>, retry_after: Option<Duration> },
-    /// Refuse without a word.
-    Drop,
-    /// The hook failed, and its entry says that this refuses the event.
-    Failed,
+/// What came of one run of a `before` hook.
+pub struct Ran {
+    /// What the hook answered.
+    pub answer: Answer,
+    /// Whether the answer decides.
+    pub enforced: bool,
+    /// Whether it changed the event, or in shadow would have.
+    pub changed: bool,
 }
 
-/// Registered once, so that counting is an atomic add.
-struct Meters {
-    pass: Counter,
-    deny: Counter,
-    drop: Counter,
-    would_deny: Counter,
-    would_drop: Counter,
-    error: Counter,
-    panic: Counter,
-    timeout: Counter,
-    seconds: Histogram,
+/// What a hook answered.
+pub enum Answer {
+    /// A decision.
+    Verdict(Verdict),
+    /// It failed.
+    Failed(Failure),
+    /// It was not asked: it has failed too often.
+    Out,
 }
 
-impl Meters {
-    fn new(entry: &Arc<str>) -> Self {
-        let verdict = |verdict: &'static str| counter!("confab_plugin_verdicts_total", "plugin" => entry.to_string(), "verdict" => verdict);
-        Self {
-            pass: verdict("pass"),
-            deny: verdict("deny"),
-            drop: verdict("drop"),
-            would_deny: verdict("would_deny"),
-            would_drop: verdict("would_drop"),
-            error: verdict("error"),
-            panic: verdict("panic"),
-            timeout: verdict("timeout"),
-            seconds: histogram!("confab_plugin_duration_seconds", "plugin" => entry.to_string()),
+/// How a hook failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// It said so.
+    Error(HookError),
+    /// It panicked, with this message.
+    Panic(String),
+    /// It took longer than this.
+    Timeout(Duration),
+}
+
+impl Failure {
+    pub fn panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Failure::Panic(text.unwrap_or("no message").to_owned())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Error(error) => error.fmt(f),
+            Failure::Panic(message) => write!(f, "it panicked: {message}"),
+            Failure::Timeout(limit) => {
+                write!(f, "it took longer than {}", confab_plugin::Duration(*limit))
+            }
         }
     }
 }
 
-/// How a hook failed.
-enum Failure {
-    Error(HookError),
-    Panic(Box<dyn Any + Send>),
-    Timeout,
-}
-
 impl Entry {
-    pub fn build(config: &PluginEntry, manifests: &[Manifest]) -> Result<Self, Vec<Problem>> {
+    /// Builds an entry, or goes on with what `previous` runs for it.
+    pub fn build(
+        config: &PluginEntry,
+        manifests: &[Manifest],
+        previous: &[Entry],
+    ) -> Result<Self, Vec<Problem>> {
         let manifest = manifests.iter().find(|manifest| manifest.name == config.plugin);
         let Some(manifest) = manifest else {
             let message = format!("no plugin named \"{}\" is compiled in", config.plugin);
             return Err(vec![Problem::at("use", message)]);
         };
+        let running = previous.iter().find(|entry| entry.instance.serves(config));
+        let instance = match running {
+            Some(entry) => Arc::clone(&entry.instance),
+            None => Arc::new(Instance::build(config, manifest)?),
+        };
         let name: Arc<str> = config.label().into();
-        let options = serde_json::Value::Object(config.options.clone());
-        let plugin = (manifest.build)(&name, options).map_err(|mut problems| {
-            for problem in &mut problems {
-                problem.path.insert(0, "options".into());
-            }
-            problems
-        })?;
+        let open = gauge!("confab_plugin_breaker_open", "plugin" => name.to_string());
         Ok(Self {
             meters: Meters::new(&name),
+            breaker: Breaker::new(config.breaker_failures, config.breaker_pause.0, open),
+            share: Share::new(config.mode, config.percent, &name),
             name,
-            plugin,
+            instance,
             on: config.on.as_deref().unwrap_or(manifest.on).into(),
             mode: config.mode,
             on_error: config.on_error,
@@ -109,63 +122,94 @@ impl Entry {
         &self.name
     }
 
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.mode != Mode::Off
+    }
+
     pub fn handles(&self, kind: EventKind) -> bool {
-        self.on.contains(&kind)
+        self.is_on() && self.on.contains(&kind)
     }
 
-    pub async fn start(&self, services: &Arc<dyn Services>) -> Result<(), HookError> {
-        let host = Host::new(Arc::clone(&self.name), Arc::clone(services));
-        match AssertUnwindSafe(async { self.plugin.start(&host).await }).catch_unwind().await {
-            Ok(result) => result,
-            Err(panic) => Err(HookError::new(format!("it panicked: {}", panic_text(&*panic)))),
-        }
-    }
-
-    pub async fn stop(&self) {
-        let stop = AssertUnwindSafe(async { self.plugin.stop().await });
-        if let Err(panic) = stop.catch_unwind().await {
-            self.report(&Failure::Panic(panic));
-        }
-    }
-
-    /// Runs the hook. In shadow mode it sees a copy of the event, and its answer only counts.
+    /// Runs the hook, from `now` on; `None` if it does not run for this event. Leaves in `now`
+    /// when it ended.
     ///
-    /// A hook that fails leaves the event as it found it.
-    pub async fn before(&self, cx: &Context, event: &mut Event) -> Step {
-        let mut copy = event.clone();
-        let started = Instant::now();
-        let seen = match self.mode {
-            Mode::Enforce => &mut *event,
-            Mode::Shadow => &mut copy,
+    /// Invariant: `scratch` equals `event` before and after. In shadow the hook sees the scratch;
+    /// a hook that fails or refuses leaves the event as it found it.
+    pub async fn before(
+        &self,
+        cx: &Context,
+        event: &mut Event,
+        scratch: &mut Event,
+        now: &mut Instant,
+    ) -> Option<Ran> {
+        let enforced = match self.share.treatment(cx, event) {
+            Treatment::Enforce => true,
+            Treatment::Shadow => false,
+            Treatment::Leave => return None,
         };
+        if !self.breaker.admits(*now) {
+            let ran = Ran { answer: Answer::Out, enforced, changed: false };
+            self.meters.count(&ran, Duration::ZERO);
+            return Some(ran);
+        }
+        let started = *now;
+        let seen = if enforced { &mut *event } else { &mut *scratch };
         // A hook that ran out of time is dropped, and what it held may panic then.
         let limited = AssertUnwindSafe(self.limited(cx, seen, started)).catch_unwind();
-        let result = limited.await.unwrap_or_else(|panic| Err(Failure::Panic(panic)));
-        self.meters.seconds.record(started.elapsed().as_secs_f64());
-        let verdict = match result {
-            Ok(verdict) => verdict,
+        let answer = limited.await.unwrap_or_else(|panic| Err(Failure::panic(&*panic)));
+        *now = Instant::now();
+        let took = *now - started;
+        let answer = match answer {
+            // A hook that blocks the thread cannot be interrupted, but it can be found out.
+            Ok(_) if took > self.timeout => Err(Failure::Timeout(self.timeout)),
+            answer => answer,
+        };
+        let mut ran = match answer {
+            Ok(verdict) => {
+                if self.breaker.succeeded() {
+                    tracing::info!(plugin = &*self.name, "a plugin that failed is back");
+                }
+                Ran { answer: Answer::Verdict(verdict), enforced, changed: false }
+            }
             Err(failure) => {
                 self.report(&failure);
-                if self.mode == Mode::Enforce {
-                    *event = copy;
-                    if self.on_error == OnError::Deny {
-                        return Step::Failed;
-                    }
+                if self.breaker.failed(cx, *now) {
+                    tracing::warn!(
+                        plugin = &*self.name,
+                        on_error = self.on_error.as_str(),
+                        "a plugin failed too often: it is taken out for a while"
+                    );
                 }
-                return Step::Continue;
+                Ran { answer: Answer::Failed(failure), enforced, changed: false }
             }
         };
-        let (counter, step) = match (verdict, self.mode) {
-            (Verdict::Pass, _) => (&self.meters.pass, Step::Continue),
-            (Verdict::Deny { .. }, Mode::Shadow) => (&self.meters.would_deny, Step::Continue),
-            (Verdict::Drop, Mode::Shadow) => (&self.meters.would_drop, Step::Continue),
-            (Verdict::Deny { code, message, retry_after }, Mode::Enforce) => {
-                (&self.meters.deny, Step::Deny { code, message, retry_after })
+        // Texts are shared, so that comparing what was not touched compares two pointers.
+        if event != scratch {
+            ran.changed = matches!(ran.answer, Answer::Verdict(Verdict::Pass));
+            if enforced && !ran.changed {
+                event.clone_from(scratch);
+            } else {
+                scratch.clone_from(event);
             }
-            (Verdict::Drop, Mode::Enforce) => (&self.meters.drop, Step::Drop),
-        };
-        counter.increment(1);
-        step
+        }
+        self.meters.count(&ran, took);
+        Some(ran)
     }
 
     /// Polls once in place, and arms a timer only for a hook that waits.
@@ -176,53 +220,40 @@ impl Entry {
         started: Instant,
     ) -> Result<Verdict, Failure> {
         // The block also keeps a panic of a hook that is not an `async fn` for the first poll.
-        let mut hook = pin!(async { self.plugin.before(cx, event).await });
-        let result = if let std::task::Poll::Ready(result) = poll!(hook.as_mut()) {
-            result
-        } else {
-            let left = self.timeout.saturating_sub(started.elapsed());
-            tokio::time::timeout(left, hook).await.map_err(|_| Failure::Timeout)?
+        let mut hook = pin!(async { self.instance.plugin.before(cx, event).await });
+        let result = match poll!(hook.as_mut()) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                let left = self.timeout.saturating_sub(started.elapsed());
+                let limited = tokio::time::timeout(left, hook).await;
+                limited.map_err(|_| Failure::Timeout(self.timeout))?
+            }
         };
-        // A hook that blocks the thread cannot be interrupted, but it can be found out.
-        if started.elapsed() > self.timeout {
-            return Err(Failure::Timeout);
-        }
         result.map_err(Failure::Error)
     }
 
     pub fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
-        let hook = AssertUnwindSafe(|| self.plugin.after(cx, event, outcome));
+        let hook = AssertUnwindSafe(|| self.instance.plugin.after(cx, event, outcome));
         if let Err(panic) = catch_unwind(hook) {
-            self.report(&Failure::Panic(panic));
+            let failure = Failure::panic(&*panic);
+            self.meters.failed(&failure);
+            self.report(&failure);
+        }
+    }
+
+    pub async fn stop(&self) {
+        if let Err(failure) = self.instance.stop().await {
+            self.meters.failed(&failure);
+            self.report(&failure);
         }
     }
 
     fn report(&self, failure: &Failure) {
-        let (counter, what) = match failure {
-            Failure::Error(error) => (&self.meters.error, error.to_string()),
-            Failure::Panic(panic) => {
-                (&self.meters.panic, format!("it panicked: {}", panic_text(&**panic)))
-            }
-            Failure::Timeout => (
-                &self.meters.timeout,
-                format!("it took longer than {}", confab_plugin::Duration(self.timeout)),
-            ),
-        };
-        counter.increment(1);
-        let on_error = match self.on_error {
-            OnError::Deny => "deny",
-            OnError::Pass => "pass",
-        };
         tracing::warn!(
             plugin = &*self.name,
-            on_error,
-            error = %what.escape_debug(),
+            on_error = self.on_error.as_str(),
+            error = %failure.to_string().escape_debug(),
             "a plugin failed"
         );
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

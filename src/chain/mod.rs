@@ -1,31 +1,44 @@
 //! The chain: runs the hooks of every configured entry, in the order of the file.
 
+mod background;
+mod breaker;
 mod entry;
 mod host;
+mod instance;
+mod meters;
 mod passage;
+mod rehearsal;
+mod share;
 
-use std::{sync::Arc, time::Duration};
-
-use confab_plugin::{
-    Context, Decision, Event, EventKind, Manifest, Outcome, Problem, host::Services,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use confab_plugin::{Context, Decision, Event, EventKind, Manifest, Outcome, Problem, Verdict};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     code::{Code, Refusal},
-    config::PluginEntry,
+    config::{OnError, PluginEntry},
 };
-use entry::{Entry, Step};
-pub use host::NoServices;
+use entry::{Answer, Entry, Ran};
+pub use host::{Bots, NoBots};
 pub use passage::{Passage, Refused};
+pub use rehearsal::{Did, Rehearsal, Step};
 
 /// The entries that events pass.
 ///
 /// Invariant: a chain never changes once built; a reload builds another one, and an event ends
 /// on the chain it began with.
 pub struct Chain {
-    entries: Box<[Entry]>,
+    generation: u64,
+    entries: Arc<[Entry]>,
     /// For each kind of event, the entries that handle it, in order.
     routes: [Box<[usize]>; EventKind::ALL.len()],
+    /// Cancelled when nobody holds the chain any more: its last event has passed.
+    gone: CancellationToken,
+    _gone: DropGuard,
 }
 
 /// An entry that could not be built.
@@ -38,14 +51,21 @@ pub struct BuildError {
 }
 
 impl Chain {
-    /// Builds every entry. Pure but for the registration of metrics.
+    /// Builds every entry; those that `previous` already runs go on. Pure but for the
+    /// registration of metrics.
     ///
     /// # Errors
     /// All entries that cannot be built, not only the first.
-    pub fn build(entries: &[PluginEntry], manifests: &[Manifest]) -> Result<Self, Vec<BuildError>> {
+    pub fn build(
+        entries: &[PluginEntry],
+        manifests: &[Manifest],
+        generation: u64,
+        previous: Option<&Chain>,
+    ) -> Result<Self, Vec<BuildError>> {
         let (mut built, mut errors) = (Vec::with_capacity(entries.len()), Vec::new());
+        let previous = previous.map_or(&[][..], |chain| &chain.entries);
         for (place, config) in entries.iter().enumerate() {
-            match Entry::build(config, manifests) {
+            match Entry::build(config, manifests, previous) {
                 Ok(entry) => built.push(entry),
                 Err(problems) => errors.push(BuildError { entry: place, problems }),
             }
@@ -57,62 +77,90 @@ impl Chain {
             let handles = |(place, entry): (usize, &Entry)| entry.handles(kind).then_some(place);
             built.iter().enumerate().filter_map(handles).collect()
         });
-        Ok(Self { entries: built.into(), routes })
+        let gone = CancellationToken::new();
+        let _gone = gone.clone().drop_guard();
+        Ok(Self { generation, entries: built.into(), routes, gone, _gone })
     }
 
-    /// Starts every plugin, in order.
+    /// Which chain it is: 1 at the daemon's start, one more with each reload.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Starts every plugin that does not run yet, in order, but for entries that are off.
     ///
     /// # Errors
-    /// The first that does not start, by the entry's name. Those before it are stopped again.
-    pub async fn start(&self, services: &Arc<dyn Services>) -> Result<(), String> {
-        for (started, entry) in self.entries.iter().enumerate() {
-            if let Err(error) = entry.start(services).await {
-                for entry in &self.entries[..started] {
+    /// The first that does not start, by the entry's name. Those started before it are stopped
+    /// again.
+    pub async fn start(&self, bots: &Arc<dyn Bots>) -> Result<(), String> {
+        let mut started: Vec<&Entry> = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.is_on()) {
+            if entry.instance().runs() {
+                continue;
+            }
+            if let Err(failure) = entry.instance().start(bots).await {
+                for entry in started {
                     entry.stop().await;
                 }
-                return Err(format!("plugin entry \"{}\" did not start: {error}", entry.name()));
+                return Err(format!("plugin entry \"{}\" did not start: {failure}", entry.name()));
             }
+            started.push(entry);
         }
         Ok(())
     }
 
-    /// Stops every plugin, in order. Bounded by the caller's drain grace.
+    /// Stops every plugin that runs, in order. Bounded by the caller's grace.
     pub async fn stop(&self) {
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.instance().runs()) {
             entry.stop().await;
         }
+    }
+
+    /// Waits until the last event of this chain has passed, then stops what `successor` does not
+    /// go on with.
+    pub async fn retire(self: Arc<Self>, successor: &Chain) {
+        let (gone, entries) = (self.gone.clone(), Arc::clone(&self.entries));
+        let instances: Vec<_> =
+            successor.entries.iter().map(|entry| Arc::clone(entry.instance())).collect();
+        drop(self);
+        gone.cancelled().await;
+        for entry in entries.iter().filter(|entry| entry.instance().runs()) {
+            if !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance())) {
+                entry.stop().await;
+            }
+        }
+    }
+
+    /// Shows the state of every entry again: an older chain used the same gauges.
+    pub fn show(&self) {
+        self.entries.iter().for_each(|entry| entry.breaker().show());
     }
 
     fn route(&self, kind: EventKind) -> impl Iterator<Item = &Entry> {
         self.routes[kind as usize].iter().map(|place| &self.entries[*place])
     }
 
-    /// Runs the `before` hooks; the first refusal ends it.
-    async fn before(&self, cx: &Context, event: &mut Event) -> Result<(), (Decision, Refused)> {
-        for entry in self.route(event.kind()) {
-            let by = || Arc::clone(entry.name());
-            match entry.before(cx, event).await {
-                Step::Continue => {}
-                Step::Deny { code, message, retry_after } => {
-                    let refusal = Refusal {
-                        code: code.clone(),
-                        status: if retry_after.is_some() { 429 } else { 403 },
-                        message,
-                        plugin: Some(by()),
-                        retry_after: retry_after.map(whole_seconds),
-                    };
-                    return Err((Decision::Denied { by: by(), code }, Refused::Tell(refusal)));
+    /// Runs the `before` hooks; the first refusal ends it. Leaves in `changed_by` who changed
+    /// the event.
+    async fn before(
+        &self,
+        cx: &Context,
+        event: &mut Event,
+        changed_by: &mut Vec<Arc<str>>,
+    ) -> Result<(), (Decision, Refused)> {
+        let mut route = self.route(event.kind()).peekable();
+        if route.peek().is_none() {
+            return Ok(());
+        }
+        let mut scratch = event.clone();
+        let mut now = Instant::now();
+        for entry in route {
+            let Some(ran) = entry.before(cx, event, &mut scratch, &mut now).await else { continue };
+            if ran.enforced {
+                if ran.changed {
+                    changed_by.push(Arc::clone(entry.name()));
                 }
-                Step::Drop => return Err((Decision::Dropped { by: by() }, Refused::Silently)),
-                Step::Failed => {
-                    let mut refusal = Refusal::new(
-                        Code::PluginFailed,
-                        "A plugin could not decide about this: try again later.",
-                    );
-                    refusal.plugin = Some(by());
-                    let code = refusal.code.clone();
-                    return Err((Decision::Denied { by: by(), code }, Refused::Tell(refusal)));
-                }
+                decide(entry, ran)?;
             }
         }
         Ok(())
@@ -123,6 +171,37 @@ impl Chain {
         for entry in self.route(event.kind()) {
             entry.after(cx, event, outcome);
         }
+    }
+}
+
+/// What the answer of an entry that enforces means for the event.
+fn decide(entry: &Entry, ran: Ran) -> Result<(), (Decision, Refused)> {
+    let by = || Arc::clone(entry.name());
+    match ran.answer {
+        Answer::Verdict(Verdict::Pass) => Ok(()),
+        Answer::Verdict(Verdict::Deny { code, message, retry_after }) => {
+            let refusal = Refusal {
+                code: code.clone(),
+                status: if retry_after.is_some() { 429 } else { 403 },
+                message,
+                plugin: Some(by()),
+                retry_after: retry_after.map(whole_seconds),
+            };
+            Err((Decision::Denied { by: by(), code }, Refused::Tell(refusal)))
+        }
+        Answer::Verdict(Verdict::Drop) => Err((Decision::Dropped { by: by() }, Refused::Silently)),
+        Answer::Failed(_) | Answer::Out => match entry.on_error() {
+            OnError::Pass => Ok(()),
+            OnError::Deny => {
+                let mut refusal = Refusal::new(
+                    Code::PluginFailed,
+                    "A plugin could not decide about this: try again later.",
+                );
+                refusal.plugin = Some(by());
+                let code = refusal.code.clone();
+                Err((Decision::Denied { by: by(), code }, Refused::Tell(refusal)))
+            }
+        },
     }
 }
 

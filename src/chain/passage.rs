@@ -15,6 +15,7 @@ pub struct Passage {
     chain: Arc<Chain>,
     cx: Context,
     event: Event,
+    changed_by: Vec<Arc<str>>,
     started: Instant,
     finished: bool,
 }
@@ -45,12 +46,15 @@ impl Passage {
     /// The refusal.
     pub async fn enter(
         chain: Arc<Chain>,
-        cx: Context,
+        mut cx: Context,
         event: Event,
         started: Instant,
     ) -> Result<Self, Refused> {
-        let mut passage = Self { chain, cx, event, started, finished: false };
-        match passage.chain.before(&passage.cx, &mut passage.event).await {
+        cx.generation = chain.generation();
+        let changed_by = Vec::new();
+        let mut passage = Self { chain, cx, event, changed_by, started, finished: false };
+        let Self { chain, cx, event, changed_by, .. } = &mut passage;
+        match chain.before(cx, event, changed_by).await {
             Ok(()) => Ok(passage),
             Err((decision, refused)) => {
                 passage.finish(decision);
@@ -62,6 +66,11 @@ impl Passage {
     /// The event, as the hooks left it.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// The entries that changed it, in the order of the chain.
+    pub fn changed_by(&self) -> &[Arc<str>] {
+        &self.changed_by
     }
 
     /// Its circumstances.
@@ -81,7 +90,8 @@ impl Passage {
 
     fn conclude(&mut self, decision: Decision) {
         self.finished = true;
-        let outcome = Outcome::new(decision, self.started.elapsed());
+        let mut outcome = Outcome::new(decision, self.started.elapsed());
+        outcome.changed_by = std::mem::take(&mut self.changed_by);
         self.chain.after(&self.cx, &self.event, &outcome);
     }
 }

@@ -93,18 +93,16 @@ impl Definition for Actor {
 
 fn entry(name: &str, mode: Mode, on_error: OnError) -> PluginEntry {
     PluginEntry {
-        plugin: "actor".into(),
         name: Some(name.into()),
-        on: None,
         mode,
         on_error,
         timeout: confab_plugin::Duration::from_millis(20),
-        options: serde_json::Map::new(),
+        ..PluginEntry::of("actor")
     }
 }
 
 fn chain(entries: &[PluginEntry]) -> Arc<Chain> {
-    Arc::new(Chain::build(entries, &[Manifest::of::<Actor>()]).unwrap())
+    Arc::new(Chain::build(entries, &[Manifest::of::<Actor>()], 1, None).unwrap())
 }
 
 /// What became of a message with this text: its new text, or who refused it and how.
@@ -187,7 +185,8 @@ async fn all_entries_that_cannot_be_built_are_told() {
     unknown.plugin = "actress".into();
     let mut options = entry("y", Mode::Enforce, OnError::Deny);
     options.options.insert("volume".into(), 11.into());
-    let errors = Chain::build(&[unknown, options], &[Manifest::of::<Actor>()]).err().unwrap();
+    let errors =
+        Chain::build(&[unknown, options], &[Manifest::of::<Actor>()], 1, None).err().unwrap();
     let told: Vec<String> = errors.iter().map(|e| e.problems[0].to_string()).collect();
     assert_eq!(told[0], "use: no plugin named \"actress\" is compiled in");
     assert!(told[1].starts_with("options: unknown field `volume`"), "{}", told[1]);
@@ -200,6 +199,6 @@ async fn start_reaches_every_plugin() {
         entry("one", Mode::Enforce, OnError::Deny),
         entry("two", Mode::Shadow, OnError::Deny),
     ]);
-    two.start(&(Arc::new(NoServices) as _)).await.unwrap();
+    two.start(&(Arc::new(NoBots) as _)).await.unwrap();
     assert_eq!(STARTED.load(Ordering::SeqCst) - before, 2);
 }

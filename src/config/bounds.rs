@@ -7,7 +7,7 @@ use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 53] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 62] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("auth", "token_lifetime", "1m", "365days"),
@@ -60,7 +60,16 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 53] = [
     ("bus.redis", "batch", "1", "10000"),
     ("bus.redis", "max_backoff", "100ms", "1m"),
     ("log", "queue", "128", "1000000"),
+    ("plugins", "percent", "1", "100"),
     ("plugins", "timeout", "1ms", "1m"),
+    ("plugins", "breaker_failures", "0", "10000"),
+    ("plugins", "breaker_pause", "100ms", "1h"),
+    ("plugins", "job_queue", "1", "1000000"),
+    ("plugins", "job_concurrency", "1", "256"),
+    ("plugins", "job_attempts", "1", "1000"),
+    ("plugins", "job_timeout", "10ms", "10m"),
+    ("plugins", "job_backoff", "10ms", "10m"),
+    ("plugins", "job_max_backoff", "10ms", "1h"),
 ];
 
 /// Checks the values of one layer, whose types are known to be right.

@@ -109,11 +109,9 @@ fn own_keys(entry: &Map<String, Value>, path: &[Segment], findings: &mut Vec<Fin
             }
         }
     }
-    if let Some(timeout) = entry.get("timeout") {
-        let bound = bounds::BOUNDS.iter().find(|bound| bound.0 == "plugins");
-        let message = bound.and_then(|(_, _, least, most)| bounds::outside(timeout, least, most));
-        let finding = message.map(|message| Finding::at(&below(path, "timeout"), message));
-        findings.extend(finding);
+    for (_, key, least, most) in bounds::BOUNDS.iter().filter(|bound| bound.0 == "plugins") {
+        let outside = entry.get(*key).and_then(|value| bounds::outside(value, least, most));
+        findings.extend(outside.map(|message| Finding::at(&below(path, key), message)));
     }
 }
 

@@ -20,15 +20,46 @@ pub struct PluginEntry {
     #[serde(default)]
     #[schemars(example = ["message", "typing"])]
     pub on: Option<Vec<EventKind>>,
-    /// enforce, or shadow: it decides, is counted, and changes nothing.
+    /// enforce; shadow: it decides, is counted, and changes nothing; off: it is not there.
     #[serde(default)]
     pub mode: Mode,
+    /// The share of the users for whom the mode holds, always the same ones of them. For the
+    /// others an entry that enforces is in shadow, and one in shadow does not run. So a new rule
+    /// can go from a few users in shadow to all enforced. From 1 to 100.
+    #[serde(default = "PluginEntry::default_percent")]
+    pub percent: u8,
     /// What a panic, an error or a timeout of this entry means for the event: deny or pass.
     #[serde(default)]
     pub on_error: OnError,
     /// How long it may take over one event. From 1ms to 1m.
     #[serde(default = "PluginEntry::default_timeout")]
     pub timeout: Duration,
+    /// Failures in a row, not all over one user's events, that take the entry out: its events
+    /// get what on_error says at once. 0 means never. At most 10000.
+    #[serde(default = "PluginEntry::default_breaker_failures")]
+    pub breaker_failures: u32,
+    /// How long it is out; then one event tries it again. From 100ms to 1h.
+    #[serde(default = "PluginEntry::default_breaker_pause")]
+    pub breaker_pause: Duration,
+    /// What a plugin does in the background: jobs that may wait; further ones are dropped and
+    /// counted. From 1 to 1000000.
+    #[serde(default = "PluginEntry::default_job_queue")]
+    pub job_queue: usize,
+    /// Jobs done at the same time, where their order does not matter. From 1 to 256.
+    #[serde(default = "PluginEntry::default_job_concurrency")]
+    pub job_concurrency: usize,
+    /// How often a job is tried before it is given up. From 1 to 1000.
+    #[serde(default = "PluginEntry::default_job_attempts")]
+    pub job_attempts: u32,
+    /// How long one attempt may take. From 10ms to 10m.
+    #[serde(default = "PluginEntry::default_job_timeout")]
+    pub job_timeout: Duration,
+    /// The pause after a failed attempt; it doubles with each. From 10ms to 10m.
+    #[serde(default = "PluginEntry::default_job_backoff")]
+    pub job_backoff: Duration,
+    /// The longest pause between two attempts. From 10ms to 1h.
+    #[serde(default = "PluginEntry::default_job_max_backoff")]
+    pub job_max_backoff: Duration,
     /// The plugin's own options: see its manual page.
     #[serde(default)]
     pub options: serde_json::Map<String, serde_json::Value>,
@@ -43,13 +74,58 @@ impl PluginEntry {
             on: None,
             mode: Mode::default(),
             on_error: OnError::default(),
+            percent: Self::default_percent(),
             timeout: Self::default_timeout(),
+            breaker_failures: Self::default_breaker_failures(),
+            breaker_pause: Self::default_breaker_pause(),
+            job_queue: Self::default_job_queue(),
+            job_concurrency: Self::default_job_concurrency(),
+            job_attempts: Self::default_job_attempts(),
+            job_timeout: Self::default_job_timeout(),
+            job_backoff: Self::default_job_backoff(),
+            job_max_backoff: Self::default_job_max_backoff(),
             options: serde_json::Map::new(),
         }
     }
 
     fn default_timeout() -> Duration {
         Duration::from_millis(50)
+    }
+
+    fn default_percent() -> u8 {
+        100
+    }
+
+    fn default_breaker_failures() -> u32 {
+        5
+    }
+
+    fn default_breaker_pause() -> Duration {
+        Duration::from_secs(5)
+    }
+
+    fn default_job_queue() -> usize {
+        1000
+    }
+
+    fn default_job_concurrency() -> usize {
+        4
+    }
+
+    fn default_job_attempts() -> u32 {
+        5
+    }
+
+    fn default_job_timeout() -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn default_job_backoff() -> Duration {
+        Duration::from_millis(500)
+    }
+
+    fn default_job_max_backoff() -> Duration {
+        Duration::from_secs(30)
     }
 
     /// The entry's label: its name, or the plugin's.
@@ -67,6 +143,18 @@ pub enum Mode {
     Enforce,
     /// They are counted, and change nothing.
     Shadow,
+    /// The entry is checked and built, but not there.
+    Off,
+}
+
+impl OnError {
+    /// The word in the configuration and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OnError::Deny => "deny",
+            OnError::Pass => "pass",
+        }
+    }
 }
 
 /// What a failing hook means for the event.

@@ -108,7 +108,7 @@ pub fn load(
         }
     };
     if complete {
-        let (broken, odd) = Rules::check(&layers, &merged, &wrong);
+        let (broken, odd) = Rules::check(&layers, &merged, &wrong, manifests);
         errors.extend(broken);
         warnings.extend(odd);
     }

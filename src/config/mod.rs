@@ -17,6 +17,7 @@ mod layers;
 mod load;
 mod log_level;
 mod mongo_uri;
+mod placement;
 mod redis_url;
 mod rules;
 mod schema;

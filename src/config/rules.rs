@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use confab_plugin::Manifest;
+
 use super::{
     document::{Finding, Path, Target},
     error::{ConfigError, Warning},
     layers::{Layer, Merged},
+    placement,
     sections::{Algorithm, Config},
     tables,
 };
@@ -28,6 +31,7 @@ impl<'a> Rules<'a> {
         layers: &'a [Layer],
         merged: &'a Merged,
         wrong: &'a [Path],
+        manifests: &[Manifest],
     ) -> (Vec<ConfigError>, Vec<Warning>) {
         let mut rules = Self { layers, merged, wrong, errors: Vec::new(), warnings: Vec::new() };
         let config = &merged.config;
@@ -35,6 +39,7 @@ impl<'a> Rules<'a> {
         rules.server(config);
         rules.auth(config);
         rules.chain(config);
+        rules.order(config, manifests);
         (rules.errors, rules.warnings)
     }
 
@@ -137,6 +142,18 @@ impl<'a> Rules<'a> {
                 let message = format!("a second entry of the chain is called \"{label}\"");
                 let finding = Finding::at(&path, message).help("give it a name of its own");
                 self.errors.push(layer.error(&finding));
+            }
+        }
+    }
+
+    /// What plugins say of their place in the chain is advice: the file decides.
+    fn order(&mut self, config: &Config, manifests: &[Manifest]) {
+        for misplaced in placement::misplaced(&config.plugins, manifests) {
+            let Some((number, index)) = self.merged.entries.get(misplaced.entry) else { continue };
+            let path = ["plugins".into(), (*index).into(), "use".into()];
+            if let Some(layer) = self.layers.get(*number) {
+                let error = ConfigError::new(misplaced.message, layer.place(&path, Target::Value));
+                self.warnings.push(Warning(error.help(misplaced.help)));
             }
         }
     }

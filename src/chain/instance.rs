@@ -1,0 +1,112 @@
+//! A plugin as one entry runs it: built, started once, stopped once.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
+
+use confab_plugin::{Host, Manifest, Plugin, Problem};
+use futures_util::FutureExt as _;
+
+use super::{
+    entry::Failure,
+    host::{Bots, EntryServices, NoBots},
+};
+use crate::config::PluginEntry;
+
+/// A plugin with its options, and what the host does for it.
+///
+/// Invariant: two generations of the chain share an instance when nothing that it was made from
+/// changed, so that a reload leaves its state, its files and its queue alone.
+pub struct Instance {
+    pub plugin: Arc<dyn Plugin>,
+    name: Arc<str>,
+    made_from: PluginEntry,
+    /// Set when it was started.
+    services: OnceLock<Arc<EntryServices>>,
+}
+
+impl Instance {
+    /// Builds the plugin. Pure.
+    ///
+    /// # Errors
+    /// What is wrong with the entry; the paths begin there.
+    pub fn build(config: &PluginEntry, manifest: &Manifest) -> Result<Self, Vec<Problem>> {
+        let name: Arc<str> = config.label().into();
+        let options = serde_json::Value::Object(config.options.clone());
+        let plugin = (manifest.build)(&name, options).map_err(|mut problems| {
+            for problem in &mut problems {
+                problem.path.insert(0, "options".into());
+            }
+            problems
+        })?;
+        Ok(Self { plugin, name, made_from: config.clone(), services: OnceLock::new() })
+    }
+
+    /// Whether it runs, and was made from the same: its entry may then go on with it.
+    pub fn serves(&self, config: &PluginEntry) -> bool {
+        let (old, new) = (&self.made_from, config);
+        self.services.get().is_some()
+            && old.plugin == new.plugin
+            && old.label() == new.label()
+            && old.options == new.options
+            && old.job_queue == new.job_queue
+            && old.job_concurrency == new.job_concurrency
+            && old.job_attempts == new.job_attempts
+            && old.job_timeout == new.job_timeout
+            && old.job_backoff == new.job_backoff
+            && old.job_max_backoff == new.job_max_backoff
+    }
+
+    /// Whether it was started.
+    pub fn runs(&self) -> bool {
+        self.services.get().is_some()
+    }
+
+    /// Starts the plugin.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn start(&self, bots: &Arc<dyn Bots>) -> Result<(), Failure> {
+        let services = Arc::new(EntryServices::new(&self.name, &self.made_from, Arc::clone(bots)));
+        let host = Host::new(Arc::clone(&self.name), Arc::clone(&services) as _);
+        let started = self.start_with(&host).await;
+        if started.is_ok() {
+            // It is started once.
+            let _ = self.services.set(services);
+        } else {
+            services.close().await;
+        }
+        started
+    }
+
+    /// Starts the plugin for a rehearsal.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn rehearse(&self) -> Result<(), Failure> {
+        let host = Host::new(Arc::clone(&self.name), Arc::new(NoBots)).rehearsing();
+        self.start_with(&host).await
+    }
+
+    async fn start_with(&self, host: &Host) -> Result<(), Failure> {
+        let start = AssertUnwindSafe(async { self.plugin.start(host).await });
+        match start.catch_unwind().await {
+            Ok(result) => result.map_err(Failure::Error),
+            Err(panic) => Err(Failure::panic(&*panic)),
+        }
+    }
+
+    /// Finishes the jobs, then stops the plugin. Bounded by the caller's grace.
+    ///
+    /// # Errors
+    /// A panic of the plugin.
+    pub async fn stop(&self) -> Result<(), Failure> {
+        if let Some(services) = self.services.get() {
+            services.close().await;
+        }
+        let stop = AssertUnwindSafe(async { self.plugin.stop().await });
+        stop.catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| Failure::panic(&*panic))
+    }
+}

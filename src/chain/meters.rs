@@ -1,0 +1,77 @@
+//! What is counted of an entry: its verdicts and its time.
+
+use std::{sync::Arc, time::Duration};
+
+use confab_plugin::Verdict;
+use metrics::{Counter, Histogram, counter, histogram};
+
+use super::entry::{Answer, Failure, Ran};
+
+/// Registered once, so that counting is an atomic add.
+pub struct Meters {
+    pass: Counter,
+    change: Counter,
+    deny: Counter,
+    drop: Counter,
+    would_change: Counter,
+    would_deny: Counter,
+    would_drop: Counter,
+    error: Counter,
+    panic: Counter,
+    timeout: Counter,
+    skipped: Counter,
+    seconds: Histogram,
+}
+
+impl Meters {
+    pub fn new(entry: &Arc<str>) -> Self {
+        let verdict = |verdict: &'static str| counter!("confab_plugin_verdicts_total", "plugin" => entry.to_string(), "verdict" => verdict);
+        Self {
+            pass: verdict("pass"),
+            change: verdict("change"),
+            deny: verdict("deny"),
+            drop: verdict("drop"),
+            would_change: verdict("would_change"),
+            would_deny: verdict("would_deny"),
+            would_drop: verdict("would_drop"),
+            error: verdict("error"),
+            panic: verdict("panic"),
+            timeout: verdict("timeout"),
+            skipped: verdict("skipped"),
+            seconds: histogram!("confab_plugin_duration_seconds", "plugin" => entry.to_string()),
+        }
+    }
+
+    /// Counts what a hook answered, and times it. Each run is counted as one verdict.
+    pub fn count(&self, ran: &Ran, took: Duration) {
+        let counter = match (&ran.answer, ran.enforced) {
+            (Answer::Verdict(Verdict::Pass), _) if !ran.changed => &self.pass,
+            (Answer::Verdict(Verdict::Pass), true) => &self.change,
+            (Answer::Verdict(Verdict::Pass), false) => &self.would_change,
+            (Answer::Verdict(Verdict::Deny { .. }), true) => &self.deny,
+            (Answer::Verdict(Verdict::Deny { .. }), false) => &self.would_deny,
+            (Answer::Verdict(Verdict::Drop), true) => &self.drop,
+            (Answer::Verdict(Verdict::Drop), false) => &self.would_drop,
+            (Answer::Failed(failure), _) => self.of(failure),
+            (Answer::Out, _) => {
+                self.skipped.increment(1);
+                return;
+            }
+        };
+        counter.increment(1);
+        self.seconds.record(took.as_secs_f64());
+    }
+
+    /// Counts a failure outside the `before` hook.
+    pub fn failed(&self, failure: &Failure) {
+        self.of(failure).increment(1);
+    }
+
+    fn of(&self, failure: &Failure) -> &Counter {
+        match failure {
+            Failure::Error(_) => &self.error,
+            Failure::Panic(_) => &self.panic,
+            Failure::Timeout(_) => &self.timeout,
+        }
+    }
+}
