@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use confab_plugin::UserId;
 use metrics::counter;
-use mongodb::bson::{DateTime, Document, RawDocument, doc};
+use mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use super::layout::Layout;
 use crate::store::{Account, ChangedBy, Conversation, Message, NewMessage, Timestamp};
@@ -125,11 +125,12 @@ pub(super) fn message(
 /// The labels in a message. Fewer than are written there when something is odd: that is no
 /// reason to lose the message.
 fn changed_by(document: &RawDocument) -> ChangedBy {
-    let Some(labels) = document.get("changed_by").ok().flatten().and_then(|it| it.as_array())
-    else {
-        return ChangedBy::default();
-    };
-    ChangedBy::of(labels.into_iter().filter_map(|label| label.ok()?.as_str()))
+    match document.get("changed_by") {
+        Ok(Some(RawBsonRef::Array(labels))) => {
+            ChangedBy::of(labels.into_iter().filter_map(|label| label.ok()?.as_str()))
+        }
+        _ => ChangedBy::default(),
+    }
 }
 
 pub(super) fn new_message(
