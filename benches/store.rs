@@ -12,7 +12,7 @@ use std::{
 
 use confab::{
     config,
-    store::{NewMessage, Store, Timestamp, sqlite::SqliteStore},
+    store::{ChangedBy, NewMessage, Store, Timestamp, sqlite::SqliteStore},
 };
 use confab_plugin::UserId;
 
@@ -78,6 +78,7 @@ async fn produce(
             content: "Shall we meet at seven, at the usual place?".into(),
             client_id: Some(format!("{producer:04}-{number:08}").into()),
             at: Timestamp::now(),
+            changed_by: ChangedBy::default(),
         };
         let answers = store.append(vec![message]).await;
         assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.new)));

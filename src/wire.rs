@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     code::{Code, Refusal},
-    store::{Changes, Conversation, Mark, Message, Timestamp},
+    store::{ChangedBy, Changes, Conversation, Mark, Message, Timestamp},
 };
 
 /// The longest id a client may give a message, in characters.
@@ -131,6 +131,8 @@ pub struct MessageBody<'a> {
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    #[serde(skip_serializing_if = "ChangedBy::is_empty")]
+    changed_by: &'a ChangedBy,
 }
 
 impl<'a> From<&'a Message> for MessageBody<'a> {
@@ -143,6 +145,7 @@ impl<'a> From<&'a Message> for MessageBody<'a> {
             content: &message.content,
             at: message.at,
             id: message.client_id.as_deref(),
+            changed_by: &message.changed_by,
         }
     }
 }

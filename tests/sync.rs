@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use confab::{
     config,
-    store::{Account, NewMark, NewMessage, Store, Timestamp, sqlite::SqliteStore},
+    store::{Account, ChangedBy, NewMark, NewMessage, Store, Timestamp, sqlite::SqliteStore},
 };
 use confab_plugin::UserId;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,14 @@ async fn fill(daemon: &Daemon, user: UserId) {
         };
         store.create_account(account).await.expect("created");
         let content = Arc::from("hello");
-        messages.push(NewMessage { from: peer, to: user, content, client_id: None, at });
+        messages.push(NewMessage {
+            from: peer,
+            to: user,
+            content,
+            client_id: None,
+            at,
+            changed_by: ChangedBy::default(),
+        });
         marks.push(NewMark { reader: user, peer, upto: None, at });
         marks.push(NewMark { reader: peer, peer: user, upto: None, at });
     }

@@ -125,7 +125,8 @@ fn unknown_plugin(plugin: &str, manifests: &[Manifest], path: &[Segment]) -> Fin
     })
 }
 
-fn is_label(name: &str) -> bool {
+/// Whether this may be the label of an entry.
+pub(crate) fn is_label(name: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     (1..=MAX_LABEL).contains(&name.len()) && name.chars().all(good)
 }

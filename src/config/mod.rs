@@ -36,6 +36,7 @@ mod web_origin;
 mod tests;
 
 pub use bus::{Bus, Redis};
+pub(crate) use chain::is_label;
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
 pub use error::{ConfigError, ConfigErrors, Warning};

@@ -162,6 +162,7 @@ impl Lane {
                         content: message.shared_content(),
                         client_id: ticket.client_id().cloned(),
                         at,
+                        changed_by: passage.changed_by().into(),
                     });
                     asked.push((ticket, passage));
                 }

@@ -39,10 +39,15 @@ struct MessageBody {
     /// The sender's own id for it.
     #[oai(skip_serializing_if_is_none)]
     id: Option<String>,
+    /// The plugin entries that changed it before it was stored, in the order of the chain. Not
+    /// there if none did.
+    #[oai(skip_serializing_if_is_none)]
+    changed_by: Option<Vec<String>>,
 }
 
 impl From<&store::Message> for MessageBody {
     fn from(message: &store::Message) -> Self {
+        let changed_by = &message.changed_by;
         Self {
             conversation: message.conversation.to_string(),
             seq: message.seq,
@@ -51,6 +56,8 @@ impl From<&store::Message> for MessageBody {
             content: message.content.to_string(),
             at: message.at.to_string(),
             id: message.client_id.as_deref().map(str::to_owned),
+            changed_by: (!changed_by.is_empty())
+                .then(|| changed_by.iter().map(str::to_owned).collect()),
         }
     }
 }

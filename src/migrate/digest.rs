@@ -36,6 +36,7 @@ impl Hasher {
         self.0.update(message.at.0.to_be_bytes());
         self.optional(message.client_id.as_deref());
         self.text(&message.content);
+        self.optional(message.changed_by.written());
     }
 
     pub(super) fn mark(&mut self, mark: &Mark) {

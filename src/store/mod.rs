@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing outside this module names SQL or BSON.
 
+mod changed_by;
 mod model;
 pub mod mongo;
 pub mod sqlite;
@@ -12,6 +13,7 @@ use std::{collections::HashMap, fmt};
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
+pub use changed_by::ChangedBy;
 pub use model::{
     Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
     ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message, NewMark, NewMessage,

@@ -14,6 +14,8 @@ use time::{
     macros::format_description,
 };
 
+use super::ChangedBy;
+
 /// A moment, in milliseconds since 1970 in UTC. Written as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
@@ -124,6 +126,8 @@ pub struct NewMessage {
     pub client_id: Option<Arc<str>>,
     /// When the daemon received it.
     pub at: Timestamp,
+    /// The entries of the chain that changed it on its way.
+    pub changed_by: ChangedBy,
 }
 
 /// A stored message.
@@ -143,6 +147,8 @@ pub struct Message {
     pub client_id: Option<Arc<str>>,
     /// When it was received; never earlier than the message before it in the conversation.
     pub at: Timestamp,
+    /// The entries of the chain that changed it before it was stored.
+    pub changed_by: ChangedBy,
 }
 
 /// What [`append`](super::Store::append) did.

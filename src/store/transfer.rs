@@ -139,6 +139,7 @@ impl Message {
             ("text", self.content != other.content),
             ("client id", self.client_id != other.client_id),
             ("time", self.at != other.at),
+            ("what changed it", self.changed_by != other.changed_by),
         ];
         differing(&fields)
     }

@@ -69,11 +69,37 @@ fn a_message_is_written_as_the_protocol_says() {
         content: "hi \"you\"\n".into(),
         client_id: None,
         at: Timestamp(1_700_000_000_123),
+        changed_by: ChangedBy::default(),
     };
     assert_eq!(
         &*Frame::message(&message).text,
         r#"{"event":"message","conversation":"00000000000000000000000001_00000000000000000000000002","seq":7,"from":"00000000000000000000000002","to":"00000000000000000000000001","content":"hi \"you\"\n","at":"2023-11-14T22:13:20.123Z"}"#
     );
+}
+
+#[test]
+fn what_changed_a_message_is_told_only_if_something_did() {
+    let (a, b) = (UserId::from_u128(1), UserId::from_u128(2));
+    let plain = Message {
+        conversation: Conversation::between(a, b),
+        seq: 1,
+        from: a,
+        to: b,
+        content: "hi".into(),
+        client_id: Some("m1".into()),
+        at: Timestamp(0),
+        changed_by: ChangedBy::default(),
+    };
+    let changed = Message { changed_by: ChangedBy::of(["words", "no-links"]), ..plain.clone() };
+    let body = |message: &Message| serde_json::to_string(&MessageBody::from(message)).unwrap();
+    assert!(body(&plain).ends_with(r#""id":"m1"}"#), "{}", body(&plain));
+    let end = r#""id":"m1","changed_by":["words","no-links"]}"#;
+    assert!(Frame::message(&changed).text.ends_with(end));
+    assert!(body(&changed).ends_with(end));
+    let changes = Changes { messages: vec![plain, changed], marks: Vec::new(), complete: true };
+    let sync: serde_json::Value = serde_json::from_str(&Frame::sync(&changes).text).unwrap();
+    assert_eq!(sync["messages"][0].get("changed_by"), None);
+    assert_eq!(sync["messages"][1]["changed_by"], serde_json::json!(["words", "no-links"]));
 }
 
 #[test]
@@ -87,6 +113,7 @@ fn a_message_keeps_its_place_on_the_way_between_nodes() {
         content: "{\"seq\":1}".into(),
         client_id: Some("x".into()),
         at: Timestamp(0),
+        changed_by: ChangedBy::of(["words"]),
     };
     let sent = Frame::message(&message);
     assert_eq!(Frame::received(sent.text.clone(), false), sent);

@@ -133,6 +133,26 @@ def hostile(ann, ben):
         page.shot("05-hostile")
 
 
+def edited(ann, ben):
+    """A message that an entry of the chain changed says so, at its recipient and at its sender."""
+    text = "this one was changed on its way"
+    for page in (ann, ben):
+        page.js("""
+            const text = arguments[0];
+            const plain = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+            Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+              const data = plain.get.call(this);
+              return data.includes(text) ? data.replace(/}$/, ',"changed_by":["words","no-links"]}') : data;
+            } });""", text)
+    ben.say(text)
+    for page, side in ((ann, "theirs"), (ben, "mine")):
+        page.until_message(text, f".{side}")
+        page.until_text(f".{side} .edited", "edited by words, no-links")
+        check(len(page.driver.find_elements(By.CSS_SELECTOR, ".edited")) == 1, "others are marked as edited")
+        page.layout()
+        page.shot("05-edited")
+
+
 def keyboard(ann, ben):
     """Ann notes something for later, goes to the list and back, without a mouse."""
     ann.find("#draft").send_keys("not sent yet")
@@ -297,7 +317,7 @@ def main():
             pages.append(Page(name, f"{url}/", options.shots))
         ann, ben = pages
         parts = [
-            (sign_in, ann, ben), (first_message, ann, ben), (typing, ann, ben), (hostile, ann, ben),
+            (sign_in, ann, ben), (first_message, ann, ben), (typing, ann, ben), (hostile, ann, ben), (edited, ann, ben),
             (keyboard, ann, ben), (phone, ben), (long_history, ann, url),
             (lost_echo, ann, ben),
         ]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use confab::{
     auth::{Passwords, Verified},
     config::{Auth, MongoLayout, Secret},
-    store::{Account, Conversation, Message, NewMessage, Store, Timestamp},
+    store::{Account, ChangedBy, Conversation, Message, NewMessage, Store, Timestamp},
 };
 use confab_plugin::ByteSize;
 use futures_util::TryStreamExt;
@@ -278,6 +278,7 @@ async fn adopts(layout: MongoLayout) {
         content: Arc::from("ninth"),
         client_id: None,
         at: Timestamp(T + 100_000),
+        changed_by: ChangedBy::default(),
     };
     assert_eq!(append_one(&store, new).await.unwrap().message.seq, 9);
     store.close().await;

@@ -76,7 +76,7 @@ async fn what_differs_is_told_and_left() {
         let database = operator.target.database().await;
         let messages = |place: &str| database.collection::<Document>(place);
 
-        // Another text; another one's name; a message too many; a mark further on.
+        // Another text; another one's name; changed by another entry; a message too many; a mark further on.
         let (name, id) = place(&world, &operator, 0, 7);
         let text = doc! { "$set": { "content": "forged" } };
         messages(&name).update_one(doc! { "_id": id.clone() }, text).await.unwrap();
@@ -99,6 +99,10 @@ async fn what_differs_is_told_and_left() {
         let conversations = database.collection::<Document>("conversations");
         conversations.update_one(doc! { "_id": &third }, seen).await.unwrap();
 
+        let (marked, id_of_marked) = place(&world, &operator, 4, 3);
+        let changed_by = doc! { "$set": { "changed_by": ["another"] } };
+        messages(&marked).update_one(doc! { "_id": id_of_marked }, changed_by).await.unwrap();
+
         let ended = operator.migrate(&[]);
         let (zero, one) = (world.conversations[0], world.conversations[3]);
         ended.expect(
@@ -109,6 +113,10 @@ async fn what_differs_is_told_and_left() {
                 &format!("account {}: its username belongs to", world.accounts[4].username),
                 &format!("conversation {zero}, seq 7: differs in text"),
                 &format!("conversation {one}, seq 51: only in the target"),
+                &format!(
+                    "conversation {}, seq 3: differs in what changed it",
+                    world.conversations[4]
+                ),
                 &format!("conversation {third}, what {}", world.conversations[2].first()),
                 "up to 40 in the target",
             ],

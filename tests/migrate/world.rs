@@ -5,8 +5,8 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use confab::{
     config,
     store::{
-        Account, Appended, ChangeLimit, Conversation, HistoryQuery, Message, NewMark, NewMessage,
-        Store, StoreError, Timestamp, sqlite::SqliteStore,
+        Account, Appended, ChangeLimit, ChangedBy, Conversation, HistoryQuery, Message, NewMark,
+        NewMessage, Store, StoreError, Timestamp, sqlite::SqliteStore,
     },
 };
 use confab_plugin::UserId;
@@ -66,6 +66,7 @@ impl World {
                 content: format!("message {n} {}", "é".repeat(n % 50)).into(),
                 client_id: (n % 4 != 0).then(|| format!("client-{n}").into()),
                 at: Timestamp(NOON + i64::try_from(n / 3).unwrap()),
+                changed_by: ChangedBy::of(["words", "no-links"].into_iter().take(n % 5 % 3)),
             });
             if batch.len() == 5000 {
                 append(&store, std::mem::take(&mut batch)).await;
@@ -164,6 +165,7 @@ fn again(message: &Message) -> NewMessage {
         content: Arc::from("another text"),
         client_id: message.client_id.clone(),
         at: message.at,
+        changed_by: ChangedBy::of(["another"]),
     }
 }
 

@@ -9,6 +9,7 @@ mod mongod;
 #[path = "../support/wait.rs"]
 mod wait;
 
+mod changed_by;
 mod documents;
 mod opening;
 mod outages;
@@ -17,7 +18,8 @@ mod races;
 use std::time::{Duration, Instant};
 
 use confab::store::{
-    Appended, Conversation, HistoryQuery, Message, NewMessage, Store, StoreError, Timestamp,
+    Appended, ChangedBy, Conversation, HistoryQuery, Message, NewMessage, Store, StoreError,
+    Timestamp,
 };
 use confab_plugin::UserId;
 
@@ -28,7 +30,14 @@ fn user(number: u128) -> UserId {
 
 fn message(from: UserId, to: UserId, content: &str, id: &str) -> NewMessage {
     let client_id = (!id.is_empty()).then(|| id.into());
-    NewMessage { from, to, content: content.into(), client_id, at: Timestamp::now() }
+    NewMessage {
+        from,
+        to,
+        content: content.into(),
+        client_id,
+        at: Timestamp::now(),
+        changed_by: ChangedBy::default(),
+    }
 }
 
 async fn send(store: &dyn Store, new: NewMessage) -> Result<Appended, StoreError> {

@@ -11,7 +11,8 @@ use std::{
 use confab::{
     config,
     store::{
-        Account, Conversation, HistoryQuery, Message, NewMessage, Store, StoreError, Timestamp,
+        Account, ChangedBy, Conversation, HistoryQuery, Message, NewMessage, Store, StoreError,
+        Timestamp,
         sqlite::{OpenError, SqliteStore},
     },
 };
@@ -39,7 +40,14 @@ async fn open(folder: &Path) -> SqliteStore {
 
 fn message(content: &str, id: &str) -> NewMessage {
     let at = Timestamp(1_750_000_000_000);
-    NewMessage { from: ANN, to: BOB, content: content.into(), client_id: Some(id.into()), at }
+    NewMessage {
+        from: ANN,
+        to: BOB,
+        content: content.into(),
+        client_id: Some(id.into()),
+        at,
+        changed_by: ChangedBy::default(),
+    }
 }
 
 async fn send(store: &SqliteStore, content: &str, id: &str) -> Result<Message, StoreError> {

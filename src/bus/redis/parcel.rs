@@ -114,9 +114,11 @@ impl Parcel {
 
 #[cfg(test)]
 mod tests {
+    use confab_plugin::UserId;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::{ChangedBy, Conversation, Message, Timestamp};
 
     fn frame(text: &str, ephemeral: bool) -> Content {
         Content::Frame(Frame::received(text.to_owned().into(), ephemeral))
@@ -140,6 +142,24 @@ mod tests {
             panic!("not a frame");
         };
         assert_eq!(frame.text.as_bytes().as_ptr(), text);
+    }
+
+    #[test]
+    fn a_message_arrives_as_it_was_written() {
+        let (a, b) = (UserId::from_u128(1), UserId::from_u128(2));
+        let message = Message {
+            conversation: Conversation::between(a, b),
+            seq: 3,
+            from: b,
+            to: a,
+            content: "hi".into(),
+            client_id: Some("m1".into()),
+            at: Timestamp(5),
+            changed_by: ChangedBy::of(["words", "no-links"]),
+        };
+        let content = Content::Frame(Frame::message(&message));
+        let bytes = Parcel::encode(1, 2, &content);
+        assert_eq!(Parcel::decode(bytes), Ok(Parcel { origin: 1, number: 2, content }));
     }
 
     #[test]

@@ -5,16 +5,16 @@ use std::sync::Mutex;
 use confab_plugin::SessionId;
 
 use super::*;
-use crate::store::{NewMessage, sqlite::SqliteStore};
+use crate::store::{ChangedBy, NewMessage, sqlite::SqliteStore};
 
 /// Remembers what reached it.
 #[derive(Default)]
-struct FakeHub(Mutex<Vec<(u64, Option<SessionId>)>>);
+struct FakeHub(Mutex<Vec<(u64, Envelope)>>);
 
 impl Deliver for FakeHub {
     fn deliver(&self, envelope: Envelope) {
         let seq = envelope.frame.place.map_or(0, |place| place.seq);
-        self.0.lock().unwrap().push((seq, envelope.except));
+        self.0.lock().unwrap().push((seq, envelope));
     }
 }
 
@@ -63,6 +63,7 @@ impl Scene {
             content: n_text(n),
             client_id: None,
             at: Timestamp(n * 60_000),
+            changed_by: ChangedBy::of(["words"].into_iter().filter(|_| n % 2 == 0)),
         };
         let stored = store.append((1..=messages).map(new).collect()).await;
         let hub = Arc::new(FakeHub::default());
@@ -91,7 +92,7 @@ async fn frames_that_cross_are_put_in_order_and_copies_left_out() {
     }
     assert_eq!(scene.hub.seqs(), [1, 2, 3, 4, 5, 6]);
     let all = scene.hub.0.lock().unwrap();
-    assert!(all.iter().all(|(seq, except)| *except == Some(SessionId(*seq))));
+    assert!(all.iter().all(|(seq, one)| one.except == Some(SessionId(*seq))));
 }
 
 #[tokio::test]
@@ -102,8 +103,11 @@ async fn what_never_comes_is_fetched() {
     assert_eq!(scene.hub.seqs(), [1]);
     scene.hub.has(1..=500).await;
     let all = scene.hub.0.lock().unwrap();
-    assert_eq!(all[399], (400, Some(SessionId(400))), "the held frame keeps its exception");
-    assert_eq!(all[398], (399, None));
+    assert_eq!(all[399].1.except, Some(SessionId(400)), "the held frame keeps its exception");
+    assert_eq!(all[398].1.except, None);
+    let frames = all.iter().map(|(_, one)| &one.frame);
+    assert!(frames.eq(&scene.stored.iter().map(Frame::message).collect::<Vec<_>>()), "the same");
+    assert!(all[397].1.frame.text.contains("\"changed_by\":[\"words\"]"));
 }
 
 #[tokio::test]
@@ -150,6 +154,7 @@ async fn a_new_session_is_not_sent_what_is_older_than_itself() {
         content: n_text(n),
         client_id: None,
         at: now(),
+        changed_by: ChangedBy::default(),
     };
     let store = Arc::clone(&scene.sequencer.inner.store);
     store.append(vec![new(1), new(2)]).await;

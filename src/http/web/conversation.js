@@ -20,6 +20,7 @@ export function readMessage(raw) {
     content: raw.content,
     time: Number.isNaN(time) ? Date.now() : time,
     id: typeof raw.id === 'string' ? raw.id : null,
+    changedBy: Array.isArray(raw.changed_by) ? raw.changed_by.filter((name) => typeof name === 'string') : [],
   };
 }
 

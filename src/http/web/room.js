@@ -232,19 +232,21 @@ function typingItem() {
 
 function messageItem(conversation, { message, entry, time }, { mine, first, last }) {
   const { content } = message ?? entry;
+  const editors = message?.changedBy.join(', ') ?? '';
   const failed = entry?.failed ?? null;
   const tick = !mine ? null : entry ? (failed ? 'failed' : 'clock') : tickOf(conversation, message.seq);
   // An own message keeps its element when it goes from "sending" to "stored".
   const id = entry?.id ?? (mine ? message.id : null);
   return {
     key: id ? `own ${id}` : `seq ${message.seq}`,
-    sig: JSON.stringify([content, time, mine, first, last, tick, failed]),
+    sig: JSON.stringify([content, time, mine, first, last, tick, failed, editors]),
     make: () => h('li', null),
     update: (element) => {
       element.className = ['msg', mine ? 'mine' : 'theirs', first && 'first', last && 'last', failed && 'refused',
         !failed && isEmoji(content) && 'jumbo']
         .filter(Boolean).join(' ');
       const meta = h('span', { class: 'meta' },
+        editors ? h('span', { class: 'edited', title: `Edited by ${editors}` }, `edited by ${editors}`) : null,
         h('time', { datetime: new Date(time).toISOString(), title: fullTime(time) }, timeOf(time)),
         tick ? makeTick(tick) : null);
       const whose = first ? h('span', { class: 'sr-only' }, mine ? 'You: ' : `${nameOf(conversation.profile)}: `) : null;

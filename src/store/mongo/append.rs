@@ -256,6 +256,7 @@ impl<'a> Round<'a> {
                 content: Arc::clone(&new.content),
                 client_id: new.client_id.clone(),
                 at: head.at,
+                changed_by: new.changed_by.clone(),
             });
             heads.push(head);
         }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use confab_plugin::UserId;
 use metrics::counter;
-use mongodb::bson::{DateTime, Document, RawDocument, doc};
+use mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use super::layout::Layout;
-use crate::store::{Account, Conversation, Message, NewMessage, Timestamp};
+use crate::store::{Account, ChangedBy, Conversation, Message, NewMessage, Timestamp};
 
 /// The collection of accounts.
 pub(super) const ACCOUNTS: &str = "accounts";
@@ -117,8 +117,20 @@ pub(super) fn message(
         content: document.get_str("content").ok()?.into(),
         client_id,
         at: time(document, "at")?,
+        changed_by: changed_by(document),
     };
     Some(Stored { message, by_first: document.get_i64("by_first").ok() })
+}
+
+/// The labels in a message. Fewer than are written there when something is odd: that is no
+/// reason to lose the message.
+fn changed_by(document: &RawDocument) -> ChangedBy {
+    match document.get("changed_by") {
+        Ok(Some(RawBsonRef::Array(labels))) => {
+            ChangedBy::of(labels.into_iter().filter_map(|label| label.ok()?.as_str()))
+        }
+        _ => ChangedBy::default(),
+    }
 }
 
 pub(super) fn new_message(
@@ -138,6 +150,9 @@ pub(super) fn new_message(
     };
     if let Some(id) = &new.client_id {
         document.insert("id", &**id);
+    }
+    if !new.changed_by.is_empty() {
+        document.insert("changed_by", new.changed_by.iter().collect::<Vec<_>>());
     }
     document.insert("by_first", by_first);
     document

@@ -310,5 +310,6 @@ fn as_new(message: &Message) -> NewMessage {
         content: message.content.clone(),
         client_id: message.client_id.clone(),
         at: message.at,
+        changed_by: message.changed_by.clone(),
     }
 }

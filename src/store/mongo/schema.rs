@@ -9,6 +9,13 @@
 //! | `A_B` (per_pair) | `seq` | `from, id`, unique where there is an `id`: a retry is no copy |
 //! | `messages` (single) | `{c: A_B, s: seq}` | `_id.c, from, id`, unique where there is an `id` |
 //!
+//! The fixed collections are given the present rules at each start. Those of the pairs keep the
+//! rules that they were made with, for there may be tens of thousands; so what an earlier
+//! version made must take what a later one writes.
+//!
+//! Invariant: rules require only what messages had from the first version on, and never forbid a
+//! field that they do not name.
+//!
 //! None of these names has a pair's form, two ids of 26 letters joined by `_`.
 //!
 //! To spread the layout `single` over shards, by conversation, so that one is read from one
@@ -230,6 +237,7 @@ fn message_rules(per_pair: bool) -> Document {
             "at": { "bsonType": "date" },
             "id": text(),
             "by_first": { "bsonType": "long" },
+            "changed_by": { "bsonType": "array", "items": text() },
         },
     )
 }

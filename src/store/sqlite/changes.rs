@@ -10,7 +10,7 @@ use super::{
     heads::Head,
     job::Work,
     open::one_line,
-    rows::{Id, MESSAGE, count, message, number, user},
+    rows::{AFTER_MESSAGE, Id, MESSAGE, count, message, number, user},
 };
 use crate::store::{
     Account, Appended, Conversation, Mark, Marked, Message, NewMark, NewMessage, StoreError,
@@ -132,8 +132,9 @@ fn append_to(
     let inserted = work
         .db
         .prepare_cached(
-            "INSERT INTO messages (conversation, seq, sender, by_first, at, client_id, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO messages (conversation, seq, sender, by_first, at, client_id, content,
+                                   changed_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (sender, client_id) WHERE client_id IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -143,7 +144,8 @@ fn append_to(
             number(head.by_first),
             head.at.0,
             new.client_id,
-            new.content
+            new.content,
+            new.changed_by.written()
         ])?;
     if inserted == 0 {
         let original = original(work.db, new)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -158,6 +160,7 @@ fn append_to(
         content: new.content.clone(),
         client_id: new.client_id.clone(),
         at: head.at,
+        changed_by: new.changed_by.clone(),
     };
     Ok(Ok(Appended { message, new: true }))
 }
@@ -181,7 +184,10 @@ fn original(db: &Connection, new: &NewMessage) -> rusqlite::Result<Option<Messag
          WHERE m.sender = ?1 AND m.client_id = ?2"
     ))?
     .query_row(params![Id::from(new.from), client_id], |row| {
-        message(row, Conversation::between(user(row, 5)?, user(row, 6)?))
+        message(
+            row,
+            Conversation::between(user(row, AFTER_MESSAGE)?, user(row, AFTER_MESSAGE + 1)?),
+        )
     })
     .optional()
 }

@@ -3,7 +3,7 @@
 use confab_plugin::{UserId, Username};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 
-use super::rows::{Id, MESSAGE, count, limit, message, number, user};
+use super::rows::{AFTER_MESSAGE, Id, MESSAGE, count, limit, message, number, user};
 use crate::store::{
     Account, Conversation, ConversationCursor, ConversationPage, ConversationSummary, HistoryPage,
     HistoryQuery, Timestamp,
@@ -145,7 +145,7 @@ fn summary(
             "SELECT {MESSAGE}, m.by_first FROM messages m WHERE m.conversation = ?1 AND m.seq = ?2"
         ))?
         .query_row(params![id, number(seq)], |row| {
-            Ok((message(row, conversation)?, count(row, 5)?))
+            Ok((message(row, conversation)?, count(row, AFTER_MESSAGE)?))
         })?;
     let by_first_seen = if seen == 0 {
         0

@@ -8,7 +8,7 @@ use rusqlite::{
     types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef},
 };
 
-use crate::store::{Conversation, Message, Timestamp};
+use crate::store::{ChangedBy, Conversation, Message, Timestamp};
 
 /// A user's id as its sixteen bytes, big-endian: sorts as the id does.
 #[derive(Clone, Copy)]
@@ -61,7 +61,10 @@ pub(super) fn limit(rows: usize) -> i64 {
 }
 
 /// The columns that [`message`] reads, in its order.
-pub(super) const MESSAGE: &str = "m.seq, m.sender, m.at, m.client_id, m.content";
+pub(super) const MESSAGE: &str = "m.seq, m.sender, m.at, m.client_id, m.content, m.changed_by";
+
+/// The column after those of [`MESSAGE`].
+pub(super) const AFTER_MESSAGE: usize = 6;
 
 /// The message in the first columns of a row.
 pub(super) fn message(row: &Row<'_>, conversation: Conversation) -> rusqlite::Result<Message> {
@@ -76,5 +79,6 @@ pub(super) fn message(row: &Row<'_>, conversation: Conversation) -> rusqlite::Re
         at: Timestamp(row.get(2)?),
         client_id: row.get(3)?,
         content: row.get::<_, Arc<str>>(4)?,
+        changed_by: ChangedBy::read(row.get(5)?),
     })
 }

@@ -11,7 +11,8 @@ pub(super) const APPLICATION_ID: i64 = 0x636e_6662;
 /// The migrations in order. `PRAGMA user_version` counts those that were applied.
 ///
 /// Invariant: an entry that was ever released is never changed; changes are new entries.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE accounts (
     id            BLOB PRIMARY KEY CHECK (length(id) = 16),
     username      TEXT NOT NULL UNIQUE,
@@ -51,7 +52,12 @@ CREATE TABLE messages (
 -- A retry is not a duplicate.
 CREATE UNIQUE INDEX messages_by_client_id ON messages (sender, client_id)
     WHERE client_id IS NOT NULL;
-"];
+",
+    "
+-- The labels of the entries that changed the message, with commas between them; NULL for none.
+ALTER TABLE messages ADD COLUMN changed_by TEXT;
+",
+];
 
 /// The tables that a database of the present version has.
 pub(super) const TABLES: [&str; 3] = ["accounts", "conversations", "messages"];

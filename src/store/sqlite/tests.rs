@@ -1,10 +1,11 @@
-//! The plans that the bounds of queries rest on.
+//! The plans that the bounds of queries rest on, and a database of an earlier version.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rusqlite::Connection;
 
-use super::{open, queries};
+use super::*;
+use crate::store::{ChangedBy, Timestamp};
 
 fn plan(db: &Connection, sql: &str) -> String {
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -34,4 +35,54 @@ fn a_retry_is_found_by_its_index() {
                WHERE m.sender = ?1 AND m.client_id = ?2";
     let plan = plan(&opened.writer, sql);
     assert!(plan.contains("messages_by_client_id (sender=? AND client_id=?)"), "{plan}");
+}
+
+/// A database as the first version left it, with two messages of one conversation.
+fn of_the_first_version(folder: &Path) {
+    let db = Connection::open(folder.join(open::DATABASE)).unwrap();
+    db.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = 1;
+         INSERT INTO conversations (id, first, second, last_seq, last_at)
+         VALUES (7, x'{:032x}', x'{:032x}', 2, 20);
+         INSERT INTO messages VALUES (7, 1, x'{:032x}', 1, 10, 'a', 'one'),
+                                     (7, 2, x'{:032x}', 1, 20, NULL, 'two');",
+        schema::APPLICATION_ID,
+        1,
+        2,
+        1,
+        2
+    ))
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    of_the_first_version(folder.path());
+    let path = folder.path().to_owned();
+    let config = config::Store { path, ..config::Store::default() };
+    let (ann, bob) = (UserId::from_u128(1), UserId::from_u128(2));
+    let new = |id: &str| NewMessage {
+        from: ann,
+        to: bob,
+        content: "new".into(),
+        client_id: Some(id.into()),
+        at: Timestamp(30),
+        changed_by: ChangedBy::of(["words"]),
+    };
+    // Twice: what is up to date stays so.
+    for seq in [3, 4] {
+        let store = SqliteStore::open(&config, 10).unwrap();
+        let answers = store.append(vec![new("a"), new(&format!("{seq}"))]).await;
+        let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().message).collect();
+        assert_eq!((&*told[0].content, told[0].changed_by.is_empty()), ("one", true), "a retry");
+        assert_eq!((told[1].seq, told[1].changed_by.written()), (seq, Some("words")));
+        let query = HistoryQuery { limit: 10, ..HistoryQuery::default() };
+        let page = store.history(Conversation::between(ann, bob), query).await.unwrap();
+        assert_eq!(&*page.messages[1].content, "two");
+        let changed = page.messages.iter().filter(|message| !message.changed_by.is_empty());
+        assert_eq!(changed.count() as u64, seq - 2);
+        store.close().await;
+    }
 }

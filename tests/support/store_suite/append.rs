@@ -21,9 +21,9 @@ pub async fn messages_are_numbered_in_the_order_given<B: Backend>() {
     for ((new, answer), seq) in batch.into_iter().zip(answers).zip(seqs) {
         let answer = answer.unwrap();
         assert!(answer.new);
-        let NewMessage { from, to, content, client_id, at } = new;
+        let NewMessage { from, to, content, client_id, at, changed_by } = new;
         let conversation = Conversation::between(from, to);
-        let wanted = Message { conversation, seq, from, to, content, client_id, at };
+        let wanted = Message { conversation, seq, from, to, content, client_id, at, changed_by };
         assert_eq!(answer.message, wanted);
     }
     let contents: Vec<_> = all(&*store, bob, ann).await.into_iter().map(|m| m.content).collect();

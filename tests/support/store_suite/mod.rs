@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod append;
+pub mod changed_by;
 pub mod changes;
 pub mod conversations;
 pub mod history;
@@ -14,7 +15,7 @@ pub mod property;
 
 use std::sync::Arc;
 
-use confab::store::{Account, Appended, Conversation, HistoryQuery, Message, NewMark};
+use confab::store::{Account, Appended, ChangedBy, Conversation, HistoryQuery, Message, NewMark};
 use confab::store::{NewMessage, Store, StoreError, Timestamp};
 use confab_plugin::UserId;
 
@@ -63,7 +64,14 @@ pub fn account(number: u128) -> Account {
 
 /// A message without a client id.
 pub fn message(from: UserId, to: UserId, content: &str) -> NewMessage {
-    NewMessage { from, to, content: content.into(), client_id: None, at: NOON }
+    NewMessage {
+        from,
+        to,
+        content: content.into(),
+        client_id: None,
+        at: NOON,
+        changed_by: ChangedBy::default(),
+    }
 }
 
 /// A message with a client id.
@@ -121,6 +129,8 @@ macro_rules! store_suite {
                 concurrent_reuse_stores_one, time_never_runs_backwards,
                 content_is_kept_to_the_byte, notes_to_oneself_are_a_conversation,
                 an_empty_batch_is_nothing);
+            store_suite!(@file $type, changed_by: what_changed_a_message_is_told_by_every_reader,
+                a_retry_has_what_changed_the_original);
             store_suite!(@file $type, history: every_page_is_as_asked,
                 an_unknown_conversation_is_empty);
             store_suite!(@file $type, conversations: the_newest_come_first_page_by_page,

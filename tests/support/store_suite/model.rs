@@ -38,6 +38,7 @@ impl Model {
             content: new.content,
             client_id: new.client_id,
             at: last.map_or(new.at, |last| last.at.max(new.at)),
+            changed_by: new.changed_by,
         };
         self.messages.push(message.clone());
         Ok(Appended { message, new: true })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use confab::store::{ChangeLimit, Conversation, NewMark, NewMessage, Store};
+use confab::store::{ChangeLimit, ChangedBy, Conversation, NewMark, NewMessage, Store};
 use confab_plugin::UserId;
 use proptest::{
     collection::vec,
@@ -33,13 +33,14 @@ fn someone() -> impl Strategy<Value = UserId> {
 }
 
 fn new_message() -> impl Strategy<Value = NewMessage> {
-    (someone(), someone(), "[a-zé🙂\u{0}]{0,12}", option::of("[a-h]"), 0..6i64).prop_map(
-        |(from, to, content, client_id, millis)| NewMessage {
+    (someone(), someone(), "[a-zé🙂\u{0}]{0,12}", option::of("[a-h]"), 0..6i64, 0..3usize).prop_map(
+        |(from, to, content, client_id, millis, changes)| NewMessage {
             from,
             to,
             content: content.into(),
             client_id: client_id.map(Into::into),
             at: at(millis),
+            changed_by: ChangedBy::of(["words", "no-links"].into_iter().take(changes)),
         },
     )
 }

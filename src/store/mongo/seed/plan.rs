@@ -16,7 +16,7 @@ use super::{
     pairs::direction,
 };
 use crate::store::{
-    Conversation, Mark, Message, StoreError, Timestamp, mongo::errors::unavailable,
+    ChangedBy, Conversation, Mark, Message, StoreError, Timestamp, mongo::errors::unavailable,
     transfer::Messages,
 };
 
@@ -178,6 +178,7 @@ impl Messages for Plan {
                 content: found.content.into(),
                 client_id: None,
                 at: found.at,
+                changed_by: ChangedBy::default(),
             })
         });
         messages.collect()
