@@ -141,7 +141,9 @@ impl Daemon {
             admin: TaskTracker::new(),
             config,
         };
-        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), daemon.upkeep.clone()));
+        let dispatch = Arc::clone(&daemon.dispatch);
+        let publish = move || dispatch.chain().publish();
+        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         daemon.serve_public(public, Arc::new(state));
@@ -175,7 +177,12 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections: ADMIN_CONNECTIONS,
-            endpoint: http::admin::routes(metrics, Arc::clone(&self.store), Arc::clone(&self.hub)),
+            endpoint: http::admin::routes(
+                metrics,
+                Arc::clone(&self.dispatch),
+                Arc::clone(&self.store),
+                Arc::clone(&self.hub),
+            ),
         };
         let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
         let upkeep = self.upkeep.clone();

@@ -80,9 +80,11 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Folds histograms until `stop`; without it they would grow for ever between scrapes.
-pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
+/// `publish` hands over what is counted elsewhere.
+pub async fn upkeep(handle: PrometheusHandle, publish: impl Fn(), stop: CancellationToken) {
     let mut tick = tokio::time::interval(UPKEEP);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        publish();
         handle.run_upkeep();
     }
 }
@@ -123,6 +125,18 @@ fn describe() {
     describe_counter!(
         "confab_plugin_verdicts_total",
         "What entries decided, by entry and verdict."
+    );
+    describe_gauge!(
+        "confab_plugin_breaker_open",
+        "1 while an entry is out because it failed too often."
+    );
+    describe_counter!(
+        "confab_plugin_jobs_total",
+        "What became of the background jobs of entries, by entry and result."
+    );
+    describe_gauge!(
+        "confab_plugin_jobs_held",
+        "Background jobs of entries that wait, run or pause, by entry."
     );
     describe_histogram!(
         "confab_plugin_duration_seconds",

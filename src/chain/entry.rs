@@ -138,6 +138,10 @@ impl Entry {
         &self.breaker
     }
 
+    pub fn publish(&self) {
+        self.meters.seconds.publish();
+    }
+
     pub fn is_on(&self) -> bool {
         self.mode != Mode::Off
     }

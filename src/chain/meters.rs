@@ -3,9 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use confab_plugin::Verdict;
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, counter, histogram};
 
-use super::entry::{Answer, Failure, Ran};
+use super::{
+    entry::{Answer, Failure, Ran},
+    timing::Timing,
+};
 
 /// Registered once, so that counting is an atomic add.
 pub struct Meters {
@@ -20,7 +23,7 @@ pub struct Meters {
     panic: Counter,
     timeout: Counter,
     skipped: Counter,
-    seconds: Histogram,
+    pub seconds: Timing,
 }
 
 impl Meters {
@@ -38,7 +41,9 @@ impl Meters {
             panic: verdict("panic"),
             timeout: verdict("timeout"),
             skipped: verdict("skipped"),
-            seconds: histogram!("confab_plugin_duration_seconds", "plugin" => entry.to_string()),
+            seconds: Timing::new(
+                histogram!("confab_plugin_duration_seconds", "plugin" => entry.to_string()),
+            ),
         }
     }
 
@@ -59,7 +64,7 @@ impl Meters {
             }
         };
         counter.increment(1);
-        self.seconds.record(took.as_secs_f64());
+        self.seconds.record(took);
     }
 
     /// Counts a failure outside the `before` hook.

@@ -9,6 +9,7 @@ mod meters;
 mod passage;
 mod rehearsal;
 mod share;
+mod timing;
 
 use std::{
     sync::Arc,
@@ -129,6 +130,11 @@ impl Chain {
                 entry.stop().await;
             }
         }
+    }
+
+    /// Hands over what is counted in the chain itself; before metrics are read, and now and then.
+    pub fn publish(&self) {
+        self.entries.iter().for_each(Entry::publish);
     }
 
     /// Shows the state of every entry again: an older chain used the same gauges.

@@ -78,11 +78,6 @@ impl Passage {
         &self.cx
     }
 
-    /// The labels of the entries that changed the event, in the order of the chain.
-    pub fn changed_by(&self) -> &[Arc<str>] {
-        &[]
-    }
-
     /// For events whose user is only known once they took effect: register and login.
     pub fn context_mut(&mut self) -> &mut Context {
         &mut self.cx

@@ -9,6 +9,7 @@ use poem::{EndpointExt, IntoEndpoint, IntoResponse, Response, Route, endpoint::m
 use super::failure::{self, Failure};
 use crate::{
     code::{Code, Refusal},
+    dispatch::Dispatch,
     hub::Hub,
     store::{Store, StoreError},
 };
@@ -19,12 +20,14 @@ const PING: Duration = Duration::from_secs(2);
 /// Everything on the admin listener.
 pub fn routes(
     metrics: PrometheusHandle,
+    dispatch: Arc<Dispatch>,
     store: Arc<dyn Store>,
     hub: Arc<Hub>,
 ) -> impl IntoEndpoint<Endpoint: 'static> {
     let render = make(move |_| {
-        let metrics = metrics.clone();
+        let (metrics, dispatch) = (metrics.clone(), Arc::clone(&dispatch));
         async move {
+            dispatch.chain().publish();
             process_metrics();
             Response::builder().content_type("text/plain; version=0.0.4").body(metrics.render())
         }
