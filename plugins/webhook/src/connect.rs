@@ -178,3 +178,38 @@ fn from_system() -> Result<RootCertStore, String> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use hyper::Request;
+    use tokio::{
+        io::duplex,
+        task::yield_now,
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_connection_ends_even_if_the_service_reads_nothing() {
+        let (stream, _service) = duplex(64);
+        let mut connection = serve(stream).await.unwrap();
+        let task = connection.task.clone();
+        connection.sender.ready().await.unwrap();
+        let request = Request::post("/").body(Full::new(vec![b'x'; 9999].into())).unwrap();
+        let mut sent = Box::pin(connection.sender.send_request(request));
+        for _ in 0..10 {
+            let once = poll_fn(|cx| std::task::Poll::Ready(sent.as_mut().poll(cx).is_pending()));
+            assert!(once.await);
+            yield_now().await;
+        }
+        drop((sent, connection));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !task.is_finished() {
+            assert!(Instant::now() < deadline, "it goes on");
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

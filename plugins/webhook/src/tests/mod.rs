@@ -9,12 +9,12 @@ mod server;
 mod tls;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use confab_plugin::testkit::{Kit, Run};
 use metrics_util::debugging::{DebugValue, Snapshotter};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{net::TcpSocket, time::timeout};
 
 use crate::Webhook;
 use server::{DEADLINE, Server};
@@ -44,6 +44,14 @@ pub async fn asking(server: &Server, more: Value) -> Kit<Webhook> {
 pub async fn ask(kit: &Kit<Webhook>) -> Result<Run, String> {
     let asked = timeout(DEADLINE, kit.message("hello")).await.expect("it takes too long");
     asked.map_err(|error| error.to_string())
+}
+
+/// An address that refuses connections as long as the socket is held.
+pub fn nobody_there() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 /// The metrics as `name{label=value,…}`, the durations as how many there are.

@@ -6,12 +6,12 @@ use confab_plugin::{
 };
 use metrics_util::debugging::DebuggingRecorder;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     SECRET, ask,
     moderate::signature,
-    read,
+    nobody_there, read,
     server::{DEADLINE, Reply, Server},
     started,
 };
@@ -124,7 +124,7 @@ async fn attempt(reply: Reply) -> Result<(), JobError> {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_tried_again() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_taken, address) = nobody_there();
     let options = json!({ "mode": "notify", "url": format!("http://{address}") });
     let kit = Kit::<Webhook>::new(options).unwrap();
     kit.start().await.unwrap();

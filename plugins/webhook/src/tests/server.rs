@@ -52,6 +52,8 @@ pub enum Reply {
     Drip,
     /// Leaves the request without an answer until the client closes the connection.
     Hang,
+    /// Answers 204 once the other side says so.
+    Later(watch::Receiver<bool>),
 }
 
 /// The service, until it is dropped.
@@ -206,6 +208,10 @@ async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), reply: Reply
         Reply::Raw(bytes) | Reply::RawAndClose(bytes) => bytes.clone(),
         Reply::Drip => "HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n".to_owned(),
         Reply::Hang => String::new(),
+        Reply::Later(go) => {
+            let _ = go.clone().wait_for(|go| *go).await;
+            "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+        }
     };
     if stream.write_all(bytes.as_bytes()).await.is_err() || stream.flush().await.is_err() {
         return false;

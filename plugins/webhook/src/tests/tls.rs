@@ -19,6 +19,11 @@ use crate::Webhook;
 /// A service with a certificate, the folder that has the certificate in `ca.pem`, and the means
 /// to let the service shake hands.
 async fn service() -> (Server, TempDir, watch::Sender<bool>) {
+    answering(Reply::Status(204)).await
+}
+
+/// Likewise, with this answer to all.
+async fn answering(reply: Reply) -> (Server, TempDir, watch::Sender<bool>) {
     let (certificate, key) = certificate();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), pem(&certificate)).unwrap();
@@ -30,7 +35,7 @@ async fn service() -> (Server, TempDir, watch::Sender<bool>) {
         .unwrap();
     let (go, gone) = watch::channel(false);
     let tls = Some((TlsAcceptor::from(Arc::new(config)), gone));
-    (Server::with_tls(|_| Reply::Status(204), tls).await, folder, go)
+    (Server::with_tls(move |_| reply.clone(), tls).await, folder, go)
 }
 
 fn entry(host: &str, server: &Server, folder: &TempDir) -> Kit<Webhook> {
@@ -72,7 +77,32 @@ async fn a_handshake_longer_than_the_time_limit_still_comes_about() {
     server.until(|state| state.accepted == 1).await;
     go.send_replace(true);
     server.until(|state| state.ready == 1).await;
+    // No other handshake can succeed.
+    go.send_replace(false);
     assert_eq!(ask(&kit).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_back_is_taken_before_one_is_made() {
+    let (answer, answered) = watch::channel(false);
+    let (server, folder, go) = answering(Reply::Later(answered)).await;
+    go.send_replace(true);
+    let kit = entry("127.0.0.1", &server, &folder);
+    kit.start().await.unwrap();
+    let first = ask(&kit);
+    let second = async {
+        server.until(|state| state.requests == 1).await;
+        go.send_replace(false);
+        ask(&kit).await
+    };
+    let release = async {
+        server.until(|state| state.accepted == 2).await;
+        answer.send_replace(true);
+    };
+    let (first, second, ()) = tokio::join!(first, second, release);
+    assert_eq!(first.unwrap().verdict, Verdict::Pass);
+    assert_eq!(second.unwrap().verdict, Verdict::Pass);
+    assert_eq!((server.state().ready, server.state().requests), (1, 2));
 }
 
 #[tokio::test]

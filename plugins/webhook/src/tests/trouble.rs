@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use confab_plugin::{Verdict, testkit::Kit};
 use serde_json::json;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::time::timeout;
 
 use super::{
-    ask, asking,
+    ask, asking, nobody_there,
     server::{Reply, Server},
 };
 use crate::Webhook;
@@ -80,7 +80,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_taken, address) = nobody_there();
     for host in [address.to_string(), "no-such-host.invalid".to_owned()] {
         let url = format!("http://{host}/hunter2");
         let kit = Kit::<Webhook>::new(json!({ "mode": "moderate", "url": url })).unwrap();
