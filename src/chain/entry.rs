@@ -43,6 +43,8 @@ pub struct Ran {
     pub enforced: bool,
     /// Whether it changed the event, or in shadow would have.
     pub changed: bool,
+    /// In shadow, what the event would have become.
+    pub would: Option<Box<Event>>,
 }
 
 /// What a hook answered.
@@ -168,7 +170,7 @@ impl Entry {
             Treatment::Leave => return None,
         };
         if !self.breaker.admits(*now) {
-            let ran = Ran { answer: Answer::Out, enforced, changed: false };
+            let ran = Ran { answer: Answer::Out, enforced, changed: false, would: None };
             self.meters.count(&ran, Duration::ZERO);
             return Some(ran);
         }
@@ -189,7 +191,7 @@ impl Entry {
                 if self.breaker.succeeded() {
                     tracing::info!(plugin = &*self.name, "a plugin that failed is back");
                 }
-                Ran { answer: Answer::Verdict(verdict), enforced, changed: false }
+                Ran { answer: Answer::Verdict(verdict), enforced, changed: false, would: None }
             }
             Err(failure) => {
                 self.report(&failure);
@@ -200,7 +202,7 @@ impl Entry {
                         "a plugin failed too often: it is taken out for a while"
                     );
                 }
-                Ran { answer: Answer::Failed(failure), enforced, changed: false }
+                Ran { answer: Answer::Failed(failure), enforced, changed: false, would: None }
             }
         };
         // Texts are shared, so that comparing what was not touched compares two pointers.
@@ -209,6 +211,7 @@ impl Entry {
             if enforced && !ran.changed {
                 event.clone_from(scratch);
             } else {
+                ran.would = (!enforced && ran.changed).then(|| Box::new(scratch.clone()));
                 scratch.clone_from(event);
             }
         }

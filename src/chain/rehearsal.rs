@@ -1,12 +1,12 @@
 //! Tries an event on a chain and tells what each entry does to it: `confab explain` and
-//! `confab test`. Only `before` hooks run, and nothing that others see is touched.
+//! `confab test`. Nothing that others see is touched.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use confab_plugin::{Context, Decision, Event, Verdict};
+use confab_plugin::{Context, Decision, Event, Outcome, Verdict};
 
 use super::{
     Chain, decide,
@@ -39,8 +39,8 @@ pub struct Step {
     pub on_error: OnError,
     /// What it did.
     pub did: Did,
-    /// The event as it was before, if the entry changed it.
-    pub before: Option<Event>,
+    /// The event before and after, if the entry changed it, or in shadow would have.
+    pub change: Option<(Event, Event)>,
     /// What it noted to explain itself.
     pub notes: Vec<String>,
     /// How long it took.
@@ -65,6 +65,53 @@ pub enum Did {
     },
     /// It failed, and this is why.
     Failed(String),
+}
+
+impl Did {
+    /// All that [`as_str`](Self::as_str) answers.
+    pub const WORDS: [&'static str; 10] = [
+        "pass",
+        "change",
+        "deny",
+        "drop",
+        "would_change",
+        "would_deny",
+        "would_drop",
+        "failed",
+        "not_asked",
+        "not_reached",
+    ];
+
+    /// What it did in one word; where it decided, the one under which the daemon counts it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Did::NotAsked(_) => "not_asked",
+            Did::NotReached => "not_reached",
+            Did::Failed(_) => "failed",
+            Did::Answered { verdict, enforced, changed } => match (verdict, enforced) {
+                (Verdict::Pass, _) if !changed => "pass",
+                (Verdict::Pass, true) => "change",
+                (Verdict::Pass, false) => "would_change",
+                (Verdict::Deny { .. }, true) => "deny",
+                (Verdict::Deny { .. }, false) => "would_deny",
+                (Verdict::Drop, true) => "drop",
+                (Verdict::Drop, false) => "would_drop",
+            },
+        }
+    }
+
+    /// The code and the message of a refusal, why it was not asked, or how it failed; `None` if
+    /// the word says all. What a terminal can't be trusted with is escaped.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Did::NotAsked(why) => Some((*why).to_owned()),
+            Did::Failed(why) => Some(why.escape_debug().to_string()),
+            Did::Answered { verdict: Verdict::Deny { code, message, .. }, .. } => {
+                Some(format!("{} {message:?}", code.escape_debug()))
+            }
+            Did::Answered { .. } | Did::NotReached => None,
+        }
+    }
 }
 
 impl Chain {
@@ -94,6 +141,18 @@ impl Chain {
         }
         rehearsal
     }
+
+    /// Runs the `after` hooks on the event, without the entries whose names are in `skip`, so
+    /// that those that learn from outcomes know of it when the next event is tried.
+    pub fn rehearse_after(&self, cx: &Context, event: &Event, outcome: &Outcome, skip: &[String]) {
+        let mut cx = cx.clone();
+        cx.generation = self.generation;
+        for entry in self.route(event.kind()) {
+            if !skip.iter().any(|name| **name == **entry.name()) {
+                entry.after(&cx, event, outcome);
+            }
+        }
+    }
 }
 
 impl Rehearsal {
@@ -103,7 +162,7 @@ impl Rehearsal {
             mode: entry.mode(),
             on_error: entry.on_error(),
             did: Did::NotReached,
-            before: None,
+            change: None,
             notes: Vec::new(),
             took: Duration::ZERO,
         };
@@ -129,7 +188,7 @@ impl Rehearsal {
         let ran = entry.before(cx, &mut self.event, &mut scratch, &mut now).await;
         step.took = now - started;
         step.notes = cx.take_notes();
-        let Some(ran) = ran else {
+        let Some(mut ran) = ran else {
             step.did = Did::NotAsked("not this user's turn");
             return step;
         };
@@ -142,9 +201,12 @@ impl Rehearsal {
             Answer::Failed(failure) => Did::Failed(failure.to_string()),
             Answer::Out => Did::Failed("it has failed too often".to_owned()),
         };
+        if let Some(would) = ran.would.take() {
+            step.change = Some((found.clone(), *would));
+        }
         if ran.enforced {
             if ran.changed {
-                step.before = Some(found);
+                step.change = Some((found, self.event.clone()));
                 self.changed_by.push(Arc::clone(entry.name()));
             }
             self.refused = decide(entry, ran).err();

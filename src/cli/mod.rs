@@ -2,10 +2,14 @@
 
 mod check;
 mod config;
+mod diff;
+mod explain;
 mod migrate;
 mod online;
 mod output;
 mod serve;
+mod stage;
+mod test;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -73,6 +77,14 @@ enum Command {
     },
     /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
     Config,
+    /// Try events on the chain of a configuration, and compare what becomes of them with what is
+    /// expected
+    #[command(long_about = test::ABOUT)]
+    Test(test::Test),
+    /// Play one event on the chain of the configuration, and tell what each entry does with it
+    /// and why
+    #[command(long_about = explain::ABOUT)]
+    Explain(explain::Explain),
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
@@ -122,6 +134,13 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         }
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
+        }
+        Command::Test(what) => test::run(&what, &environment, &flags, manifests),
+        Command::Explain(what) => {
+            flags.no_secrets = true;
+            with_config(&environment, &flags, manifests, |loaded| {
+                explain::run(&what, &loaded, manifests)
+            })
         }
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))

@@ -1,7 +1,7 @@
 //! Writing for people and programs: standard output and standard error of a command.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal, Write as _},
     process::ExitCode,
 };
 
@@ -10,8 +10,17 @@ use super::FAILURE;
 /// Whether standard error takes colours: it is a terminal, and the variable `NO_COLOR` is unset
 /// or empty.
 pub(super) fn coloured() -> bool {
+    takes_colours(&io::stderr())
+}
+
+/// The same of standard output.
+pub(super) fn coloured_out() -> bool {
+    takes_colours(&io::stdout())
+}
+
+fn takes_colours(stream: &impl IsTerminal) -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !refused
+    stream.is_terminal() && !refused
 }
 
 /// Writes `text` and a line's end to standard error. There is nobody to tell if that fails.

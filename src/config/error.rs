@@ -8,9 +8,14 @@ use std::{
 
 use super::source::{Excerpt, printable};
 
-/// Everything that is wrong with a configuration. Never empty, never shows a secret.
+/// Everything that is wrong with a configuration, or with another file that is read as strictly.
+/// Never empty, never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<ConfigError>);
+pub struct ConfigErrors {
+    errors: Vec<ConfigError>,
+    /// What they are in.
+    of: &'static str,
+}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,32 +123,37 @@ impl ConfigError {
 impl ConfigErrors {
     /// `errors` must not be empty.
     pub(super) fn new(errors: Vec<ConfigError>) -> Self {
+        Self::of("the configuration", errors)
+    }
+
+    /// The same, of something else than the configuration.
+    pub(super) fn of(of: &'static str, errors: Vec<ConfigError>) -> Self {
         debug_assert!(!errors.is_empty());
-        Self(errors)
+        Self { errors, of }
     }
 
     /// The errors, in the order of the layers and of their lines.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        self.0.iter()
+        self.errors.iter()
     }
 
     /// How many there are; at least 1.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.errors.len()
     }
 
     /// The errors as text, with colours if `colour`.
     pub fn render(&self, colour: bool) -> String {
         let style = if colour { &COLOURED } else { &PLAIN };
         let mut out = String::new();
-        for error in &self.0 {
+        for error in &self.errors {
             error.write(&mut out, "error", style.error, style);
             out.push('\n');
         }
-        let plural = if self.0.len() == 1 { "" } else { "s" };
+        let plural = if self.errors.len() == 1 { "" } else { "s" };
         let (error, off) = (style.error, style.off);
-        let count = self.0.len();
-        let _ = write!(out, "{error}{count} error{plural} in the configuration{off}");
+        let (count, of) = (self.errors.len(), self.of);
+        let _ = write!(out, "{error}{count} error{plural} in {of}{off}");
         out
     }
 }

@@ -88,35 +88,50 @@ impl Files {
     /// Whether there was something to read, be it right or wrong.
     fn read_one(&mut self, path: PathBuf, named_by: Option<Place>, rank: usize) -> bool {
         self.paths.push(path.clone());
-        let bytes = match read_bounded(&path, MAX_FILE) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let place = named_by.unwrap_or(Place::File(path.clone()));
-                self.errors.push(unreadable("the configuration file", &path, &error, place));
-                return false;
-            }
-        };
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let good = error.utf8_error().valid_up_to();
-                let text =
-                    String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
-                let (line, column) = Source::new(path.clone(), &text).position(good);
-                let place = Place::Position(path, line, column);
-                self.errors.push(ConfigError::new("the file is not UTF-8 here", place));
-                return true;
-            }
-        };
-        match Document::parse(Source::new(path, &text)) {
+        match read_document(path, "the configuration file", named_by) {
             Ok(Parsed { document, tree, wrong }) => {
                 let giver = Giver::File(document);
                 self.layers.push((Layer { giver, rank, tree }, wrong));
+                true
             }
-            Err(errors) => self.errors.extend(errors),
+            Err(Unread::NoFile(error)) => {
+                self.errors.push(error);
+                false
+            }
+            Err(Unread::NotToml(errors)) => {
+                self.errors.extend(errors);
+                true
+            }
         }
-        true
     }
+}
+
+/// Why a file gives nothing.
+pub(super) enum Unread {
+    /// There is nothing to read.
+    NoFile(ConfigError),
+    /// What is there is not TOML.
+    NotToml(Vec<ConfigError>),
+}
+
+/// Reads a TOML file; `what` it is, and where it was named, if not by itself.
+pub(super) fn read_document(
+    path: PathBuf,
+    what: &str,
+    named_by: Option<Place>,
+) -> Result<Parsed, Unread> {
+    let bytes = read_bounded(&path, MAX_FILE).map_err(|error| {
+        let place = named_by.unwrap_or(Place::File(path.clone()));
+        Unread::NoFile(unreadable(what, &path, &error, place))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
+        let (line, column) = Source::new(path.clone(), &text).position(good);
+        let place = Place::Position(path.clone(), line, column);
+        Unread::NotToml(vec![ConfigError::new("the file is not UTF-8 here", place)])
+    })?;
+    Document::parse(Source::new(path, &text)).map_err(Unread::NotToml)
 }
 
 /// The `*.toml` files of a folder by name; hidden ones are left out.

@@ -91,7 +91,7 @@ pub fn load(
 
     let mut wrong: Vec<Path> = Vec::new();
     for (layer, known) in &mut layers {
-        let findings = check_layer(layer, std::mem::take(known), manifests);
+        let findings = check_layer(layer, std::mem::take(known), &schema::CONFIG, manifests);
         let mut found: Vec<ConfigError> = findings.iter().map(|f| layer.error(f)).collect();
         found.sort_by_key(ConfigError::order);
         errors.extend(found);
@@ -186,8 +186,13 @@ fn remove_nulls(value: &mut Value) {
     }
 }
 
-/// All that is wrong with the values of one layer, which are then gone from it.
-fn check_layer(layer: &mut Layer, known: Vec<Finding>, manifests: &[Manifest]) -> Vec<Finding> {
+/// All that is wrong with the values of one layer, by this schema; they are then gone from it.
+pub(super) fn check_layer(
+    layer: &mut Layer,
+    known: Vec<Finding>,
+    shape: &Value,
+    manifests: &[Manifest],
+) -> Vec<Finding> {
     let mut findings = known;
     let prune = |layer: &mut Layer, wrong: &[Finding]| {
         for finding in wrong {
@@ -196,7 +201,7 @@ fn check_layer(layer: &mut Layer, known: Vec<Finding>, manifests: &[Manifest]) -
     };
     prune(layer, &findings);
     let tree = Value::Object(std::mem::take(&mut layer.tree));
-    let shape = schema::check(&schema::CONFIG, &schema::CONFIG, &tree, &[]);
+    let shape = schema::check(shape, shape, &tree, &[]);
     if let Value::Object(tree) = tree {
         layer.tree = tree;
     }

@@ -26,6 +26,7 @@ mod secret_key;
 pub mod sections;
 mod sensitive;
 mod source;
+pub mod strict;
 mod suggest;
 mod tables;
 pub mod template;
@@ -46,3 +47,5 @@ pub use secret::Secret;
 pub use sections::{
     Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,
 };
+pub(crate) use source::columns;
+pub(crate) use suggest::did_you_mean;

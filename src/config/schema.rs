@@ -194,7 +194,9 @@ impl Walker<'_> {
     fn unknown_key(&mut self, key: &str, known: &Map<String, Value>) {
         let (_, above) = self.path.split_last().unwrap_or((&Segment::Index(0), &[]));
         let mut hint = did_you_mean(key, known.keys().map(String::as_str));
-        if hint.is_empty() && above.iter().all(|step| matches!(step, Segment::Key(_))) {
+        let of_config = std::ptr::eq(self.root, &*CONFIG);
+        if of_config && hint.is_empty() && above.iter().all(|step| matches!(step, Segment::Key(_)))
+        {
             hint = elsewhere(key, above);
         }
         let message = format!("unknown key {} {}{hint}", quoted(key), place(above));

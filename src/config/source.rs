@@ -167,7 +167,7 @@ pub(super) fn printable(c: char) -> char {
 }
 
 /// How many columns of a terminal a character takes, closely enough to put a caret under it.
-fn columns(c: char) -> usize {
+pub(crate) fn columns(c: char) -> usize {
     match u32::from(c) {
         0x300..=0x36f | 0xfe00..=0xfe0f => 0,
         0x1100..=0x115f

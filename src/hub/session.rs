@@ -73,6 +73,20 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Client,
+        Self::GoingAway,
+        Self::Policy,
+        Self::Protocol,
+        Self::InvalidText,
+        Self::TooBig,
+        Self::SlowClient,
+        Self::Idle,
+        Self::TokenExpired,
+        Self::Failed,
+    ];
+
     /// The WebSocket close code (RFC 6455 section 7.4, and our own from 4000).
     pub const fn code(self) -> u16 {
         match self {

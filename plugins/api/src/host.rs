@@ -34,8 +34,13 @@ impl Host {
     }
 
     /// Whether nothing may be touched that others see, no file, no account, no network:
-    /// `confab test` and `confab explain` try a chain out. In a rehearsal the host takes no work
-    /// and sends no messages, and only `before` hooks run.
+    /// `confab test` and `confab explain` try a chain out.
+    ///
+    /// In a rehearsal the host takes no work and sends no messages. `before` hooks run, and in
+    /// `confab test` also `after` hooks, with made-up outcomes, so that a plugin that learns from
+    /// what was accepted can be tested over several events; `stop` does not run. What `start`
+    /// does not open in a rehearsal, no hook may use: keep it in an `Option` or a `OnceLock`, and
+    /// let `before` answer without it, or return an error that says why it cannot.
     pub fn is_rehearsal(&self) -> bool {
         self.rehearsal
     }
