@@ -5,6 +5,7 @@ mod config;
 mod diff;
 mod explain;
 mod migrate;
+mod new_plugin;
 mod online;
 mod output;
 mod serve;
@@ -85,6 +86,9 @@ enum Command {
     /// and why
     #[command(long_about = explain::ABOUT)]
     Explain(explain::Explain),
+    /// Write a new plugin, in a checkout of confab
+    #[command(long_about = new_plugin::ABOUT)]
+    NewPlugin(new_plugin::NewPlugin),
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
@@ -142,6 +146,7 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
                 explain::run(&what, &loaded, manifests)
             })
         }
+        Command::NewPlugin(what) => new_plugin::run(&what),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }

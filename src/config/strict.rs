@@ -49,7 +49,7 @@ impl StrictFile {
         findings.extend(repeated_labels(&layer));
         let file = Self { layer, path: path.to_owned(), what };
         if !findings.is_empty() {
-            return Err(file.located(findings));
+            return Err(file.located(&findings));
         }
         let tree = Value::Object(file.layer.tree.clone());
         match serde_json::from_value(tree) {
@@ -78,10 +78,11 @@ impl StrictFile {
     /// The errors that these problems with values of the file are. `problems` must not be empty.
     pub fn errors(&self, problems: Vec<Problem>) -> ConfigErrors {
         let finding = |problem: Problem| Finding::at(&problem.path, problem.message);
-        self.located(problems.into_iter().map(finding).collect())
+        let findings: Vec<_> = problems.into_iter().map(finding).collect();
+        self.located(&findings)
     }
 
-    fn located(&self, findings: Vec<Finding>) -> ConfigErrors {
+    fn located(&self, findings: &[Finding]) -> ConfigErrors {
         let mut errors: Vec<_> = findings.iter().map(|found| self.layer.error(found)).collect();
         errors.sort_by_key(ConfigError::order);
         ConfigErrors::of(self.what, errors)

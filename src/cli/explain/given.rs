@@ -82,7 +82,7 @@ fn frame(text: &str) -> Given {
         Ok(ClientFrame::Message { to, content, id }) => {
             let mut written = Written::of(EventKind::Message);
             written.content = Some(content.into_owned());
-            written.id = id.map(|id| id.into_owned());
+            written.id = id.map(std::borrow::Cow::into_owned);
             (written, to)
         }
         Ok(ClientFrame::Typing { to, on }) => {
