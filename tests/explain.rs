@@ -86,7 +86,7 @@ fn each_entry_says_what_it_does_and_why() {
     let said = Operator::new().says(&[MESSAGE]);
     for part in [
         "message of ann (",
-        ") to @bob, from 127.0.0.1\n",
+        ") to @bob (",
         "  no-links  filter  enforce  pass",
         "  mild      filter  enforce  change",
         "      content \"darn, on monday\"\n               ^^^^\n           -> \"****, on monday\"\n",

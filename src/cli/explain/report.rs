@@ -99,11 +99,12 @@ fn head(played: &Played, to: Option<&str>) -> String {
     if let Some(user) = &cx.user {
         let _ = write!(out, " of {} ({})", user.name, user.id);
     }
-    if let Some(to) = to {
-        let _ = write!(out, " to {}", to.escape_debug());
+    let fields = fields(came);
+    if let (Some(to), Some((_, id))) = (to, fields.iter().find(|(name, _)| *name == "to")) {
+        let _ = write!(out, " to {} ({id})", to.escape_debug());
     }
     let _ = writeln!(out, ", from {}", cx.address);
-    for (name, value) in fields(came) {
+    for (name, value) in fields.iter().filter(|(name, _)| *name != "to") {
         let _ = writeln!(out, "  {name} {value:?}");
     }
     out
