@@ -49,6 +49,11 @@
 //! The crate's `testkit` feature runs one hook on one event without a daemon.
 #![warn(missing_docs)]
 
+/// The examples of the README, as tests.
+#[cfg(all(doctest, feature = "testkit"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod context;
 mod definition;
 mod event;
