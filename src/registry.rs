@@ -8,5 +8,6 @@ pub fn manifests() -> Vec<Manifest> {
         Manifest::of::<confab_filter::Filter>(),
         Manifest::of::<confab_log::Log>(),
         Manifest::of::<confab_metrics::Metrics>(),
+        Manifest::of::<confab_ratelimit::RateLimit>(),
     ]
 }
