@@ -9,5 +9,6 @@ pub fn manifests() -> Vec<Manifest> {
         Manifest::of::<confab_log::Log>(),
         Manifest::of::<confab_metrics::Metrics>(),
         Manifest::of::<confab_ratelimit::RateLimit>(),
+        Manifest::of::<confab_redact::Redact>(),
     ]
 }
