@@ -27,8 +27,8 @@ pub struct Options {
     /// The most buckets that each rule keeps in memory, of 64 bytes. From 1 to 10000000.
     #[schemars(range(min = 1, max = MAX_KEYS))]
     pub max_keys: u32,
-    /// The kinds of events that are dropped without a word when they are too many; of the others
-    /// the client is told. Clients send nothing again that they are told of too late to matter.
+    /// The kinds of events that are dropped without a word when they are too many. Of the others
+    /// the client is told.
     pub drop: Vec<EventKind>,
     /// The code of a refusal, for programs: 1 to 64 of a-z 0-9 _.
     #[schemars(regex(pattern = "^[a-z0-9_]{1,64}$"))]
