@@ -9,6 +9,8 @@ pub fn manifests() -> Vec<Manifest> {
         Manifest::of::<confab_filter::Filter>(),
         Manifest::of::<confab_log::Log>(),
         Manifest::of::<confab_metrics::Metrics>(),
+        Manifest::of::<confab_ratelimit::RateLimit>(),
+        Manifest::of::<confab_redact::Redact>(),
         Manifest::of::<confab_spam::Spam>(),
         Manifest::of::<confab_webhook::Webhook>(),
     ]
