@@ -5,6 +5,7 @@ use confab_plugin::Manifest;
 /// What the daemon was built with, by name.
 pub fn manifests() -> Vec<Manifest> {
     vec![
+        Manifest::of::<confab_audit::Audit>(),
         Manifest::of::<confab_autoreply::AutoReply>(),
         Manifest::of::<confab_filter::Filter>(),
         Manifest::of::<confab_log::Log>(),
