@@ -46,7 +46,7 @@ options = { deny_words = ["monday"] }
         ann.say("@bob", text).await;
         let echo = ann.next().await;
         assert_eq!(echo["content"], masked, "{text}");
-        let changed_by = (text != masked).then(|| json!(["words"])).unwrap_or_default();
+        let changed_by = if text == masked { json!(null) } else { json!(["words"]) };
         assert_eq!(echo["changed_by"], changed_by, "{text}");
         assert_eq!(bob.next().await, echo);
     }

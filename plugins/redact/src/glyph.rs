@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use confab_plugin::text::is_invisible;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// One visible character, in its plain form.
@@ -114,33 +115,6 @@ const ZEROS: [u32; 76] = [
     0x11d50, 0x11da0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce,
     0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
-
-/// Whether `c` takes no place on the screen: controls, bidi controls, joiners, fillers,
-/// variation selectors, tags (Unicode's `Default_Ignorable_Code_Point`, and a little more).
-pub fn is_invisible(c: char) -> bool {
-    match c {
-        ' '..='~' | '\t'..='\r' => false,
-        '\0'..='\u{9f}' => c != '\u{85}',
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{61c}'
-        | '\u{115f}'..='\u{1160}'
-        | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}'
-        | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' => true,
-        _ => false,
-    }
-}
 
 #[cfg(test)]
 mod tests {

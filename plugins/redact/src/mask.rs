@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::glyph::is_invisible;
+use confab_plugin::text::is_invisible;
 
 /// What is put in the place of a match.
 #[derive(Debug)]
