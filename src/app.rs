@@ -15,10 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
-    chain::{Chain, NoBots},
+    chain::{Bots, Chain},
     config::{Config, Loaded},
     directory::Directory,
-    dispatch::{Dispatch, Sequencer},
+    dispatch::{Dispatch, DispatchBots, Sequencer},
     http::{self, Serving, State},
     hub::Hub,
     shutdown,
@@ -104,7 +104,6 @@ impl Daemon {
         let chain = Chain::build(&config.plugins, manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
-        chain.start(&(Arc::new(NoBots) as _)).await.map_err(AppError)?;
 
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(limits));
@@ -119,6 +118,8 @@ impl Daemon {
             sequencer,
             limits,
         ));
+        let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
+        dispatch.chain().start(&bots).await.map_err(AppError)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
         let state = State::new(

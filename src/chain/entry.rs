@@ -3,15 +3,16 @@
 use std::{
     any::Any,
     fmt,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
 
 use confab_plugin::{Context, Event, EventKind, HookError, Manifest, Outcome, Problem, Verdict};
-use futures_util::{FutureExt, poll};
+use futures_util::FutureExt as _;
 use metrics::gauge;
 
 use super::{
@@ -55,6 +56,15 @@ pub enum Answer {
     Failed(Failure),
     /// It was not asked: it has failed too often.
     Out,
+}
+
+/// A hook that runs.
+type Hook<'h> = Pin<Box<dyn Future<Output = Result<Verdict, HookError>> + Send + 'h>>;
+
+/// What came of a hook's first poll.
+enum First<'h> {
+    Answered(Result<Verdict, Failure>),
+    Waits(Hook<'h>),
 }
 
 /// How a hook failed.
@@ -176,9 +186,14 @@ impl Entry {
         }
         let started = *now;
         let seen = if enforced { &mut *event } else { &mut *scratch };
-        // A hook that ran out of time is dropped, and what it held may panic then.
-        let limited = AssertUnwindSafe(self.limited(cx, seen, started)).catch_unwind();
-        let answer = limited.await.unwrap_or_else(|panic| Err(Failure::panic(&*panic)));
+        let answer = match self.first_poll(cx, seen).await {
+            First::Answered(answer) => answer,
+            First::Waits(hook) => {
+                // A hook that ran out of time is dropped, and what it held may panic then.
+                let limited = AssertUnwindSafe(self.limited(hook, started)).catch_unwind();
+                limited.await.unwrap_or_else(|panic| Err(Failure::panic(&*panic)))
+            }
+        };
         *now = Instant::now();
         let took = *now - started;
         let answer = match answer {
@@ -219,24 +234,33 @@ impl Entry {
         Some(ran)
     }
 
-    /// Polls once in place, and arms a timer only for a hook that waits.
-    async fn limited(
-        &self,
-        cx: &Context,
-        event: &mut Event,
-        started: Instant,
-    ) -> Result<Verdict, Failure> {
-        // The block also keeps a panic of a hook that is not an `async fn` for the first poll.
-        let mut hook = pin!(async { self.instance.plugin.before(cx, event).await });
-        let result = match poll!(hook.as_mut()) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                let left = self.timeout.saturating_sub(started.elapsed());
-                let limited = tokio::time::timeout(left, hook).await;
-                limited.map_err(|_| Failure::Timeout(self.timeout))?
-            }
-        };
-        result.map_err(Failure::Error)
+    /// Makes the hook's future and polls it once, in place. Most hooks wait for nothing.
+    async fn first_poll<'h>(&'h self, cx: &'h Context, event: &'h mut Event) -> First<'h> {
+        let mut event = Some(event);
+        poll_fn(|task| {
+            let Some(event) = event.take() else { return Poll::Pending };
+            let first = catch_unwind(AssertUnwindSafe(move || {
+                let event = event;
+                let mut hook = self.instance.plugin.before(cx, event);
+                match hook.as_mut().poll(task) {
+                    Poll::Ready(result) => First::Answered(result.map_err(Failure::Error)),
+                    Poll::Pending => First::Waits(hook),
+                }
+            }));
+            let panicked =
+                |panic: Box<dyn Any + Send>| First::Answered(Err(Failure::panic(&*panic)));
+            Poll::Ready(first.unwrap_or_else(panicked))
+        })
+        .await
+    }
+
+    /// Waits for a hook, but no longer than it may take.
+    async fn limited(&self, hook: Hook<'_>, started: Instant) -> Result<Verdict, Failure> {
+        let left = self.timeout.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, hook).await {
+            Ok(result) => result.map_err(Failure::Error),
+            Err(_) => Err(Failure::Timeout(self.timeout)),
+        }
     }
 
     pub fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {

@@ -63,6 +63,7 @@ mod plugin;
 mod problem;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod text;
 mod units;
 
 pub use async_trait::async_trait;

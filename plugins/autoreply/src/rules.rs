@@ -1,6 +1,6 @@
 //! Which reply a message gets: the first rule that matches it.
 
-use confab_plugin::{Problem, Segment};
+use confab_plugin::{Problem, Segment, text};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -159,18 +159,12 @@ fn tidy(content: &str) -> String {
             tidy.push(' ');
         }
         let seen = tidy.len();
-        tidy.extend(word.chars().filter(|c| !is_invisible(*c)));
+        tidy.extend(word.chars().filter(|c| !text::is_invisible(*c)));
         if tidy.len() == seen {
             tidy.truncate(start);
         }
     }
     tidy
-}
-
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
+use confab_plugin::text::is_invisible;
 use unicode_segmentation::UnicodeSegmentation;
-
-use crate::reduce::is_invisible;
 
 /// What is put in the place of a match.
 #[derive(Debug)]

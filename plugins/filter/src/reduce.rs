@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use confab_plugin::text::is_invisible;
 use unicode_normalization::char::{
     canonical_combining_class, compose, decompose_compatible, is_combining_mark,
 };
@@ -38,33 +39,6 @@ pub fn reduce(text: &str, mut sink: impl FnMut(char, Range<usize>)) {
             }
             sink(part, source.clone());
         });
-    }
-}
-
-/// Whether `c` takes no place on the screen: controls, bidi controls, joiners, fillers,
-/// variation selectors, tags (Unicode's `Default_Ignorable_Code_Point`, and a little more).
-pub fn is_invisible(c: char) -> bool {
-    match c {
-        ' '..='~' | '\t'..='\r' => false,
-        '\0'..='\u{9f}' => c != '\u{85}',
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{61c}'
-        | '\u{115f}'..='\u{1160}'
-        | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}'
-        | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' => true,
-        _ => false,
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use confab_plugin::text::is_deceptive;
+
 /// What stands for what was cut off.
 const CUT: char = '…';
 
@@ -30,21 +32,8 @@ pub fn escape(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Controls, line and paragraph separators, and the format characters: bidi controls, zero-width
-/// characters, tags.
 fn must_escape(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\\'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+    c == '\\' || is_deceptive(c)
 }
 
 #[cfg(test)]

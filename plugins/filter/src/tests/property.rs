@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{denied, kit, masked};
-use crate::{letters::Disguise, reduce::Reduced, reduce::is_invisible};
+use confab_plugin::text::is_invisible;
+
+use crate::{letters::Disguise, reduce::Reduced};
 
 /// Texts made of what is hard: marks, joiners, ligatures, other scripts, letters of a rule.
 fn hard() -> impl Strategy<Value = String> {
