@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The shipped fixtures.
-const SHIPPED: [&str; 3] = ["filter", "production", "spam"];
+const SHIPPED: [&str; 4] = ["filter", "production", "ratelimit", "spam"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -182,7 +182,9 @@ expect = { verdict = "drop" }
     assert_eq!(differences, expected);
     let last = &told["tests"][4]["failure"];
     assert_eq!((&last["step"], &last["time"]), (&2.into(), &1.into()));
-    assert_eq!(last["line"], 1 + text.lines().position(|l| l == "repeat = 3").unwrap() - 2 + 1 - 1);
+    let header = text.lines().collect::<Vec<_>>();
+    let header = header.iter().rposition(|line| *line == "[[tests.steps]]").unwrap();
+    assert_eq!(last["line"], header + 1);
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Login {
     }
 }
 
-/// A session that wants to open. [`Context::user`] says whose it is.
+/// A session that wants to open. [`Context::user`](crate::Context::user) says whose it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connect {
     user_agent: Option<Arc<str>>,
