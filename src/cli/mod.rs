@@ -4,12 +4,15 @@ mod check;
 mod config;
 mod migrate;
 mod online;
+mod option_rows;
 mod output;
+mod plugins;
+mod schema;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use confab_plugin::Manifest;
 
 use crate::config::{Environment, Flags, Loaded, load};
@@ -73,6 +76,11 @@ enum Command {
     },
     /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
     Config,
+    /// Show the plugins that are compiled in; with a NAME, its options, defaults and manual
+    #[command(long_about = plugins::ABOUT)]
+    Plugins(plugins::Plugins),
+    /// Print the JSON Schema of the configuration, for editors: with every plugin's options
+    Schema,
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
@@ -102,7 +110,9 @@ struct Options {
 ///
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
-    let Cli { options, command } = Cli::parse();
+    let arguments = Cli::command().long_version(plugins::version(manifests)).get_matches();
+    let Cli { options, command } =
+        Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     let mut flags = Flags {
         config: options.config,
         listen: options.listen,
@@ -123,6 +133,8 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
         }
+        Command::Plugins(what) => plugins::run(&what, manifests),
+        Command::Schema => schema::run(manifests),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
@@ -147,8 +159,6 @@ fn with_config(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
