@@ -4,8 +4,11 @@ mod check;
 mod config;
 mod migrate;
 mod online;
+mod option_rows;
 mod output;
 mod plugin;
+mod plugins;
+mod schema;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -74,6 +77,11 @@ enum Command {
     },
     /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
     Config,
+    /// Show the plugins that are compiled in; with a NAME, its options, defaults and manual
+    #[command(long_about = plugins::ABOUT)]
+    Plugins(plugins::Plugins),
+    /// Print the JSON Schema of the configuration, for editors: with every plugin's options
+    Schema,
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
@@ -103,7 +111,8 @@ struct Options {
 ///
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
-    let matches = plugin::with_commands(Cli::command(), manifests).get_matches();
+    let program = Cli::command().long_version(plugins::version(manifests));
+    let matches = plugin::with_commands(program, manifests).get_matches();
     if let Some(status) = plugin::run(&matches, manifests) {
         return status;
     }
@@ -129,6 +138,8 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
         }
+        Command::Plugins(what) => plugins::run(&what, manifests),
+        Command::Schema => schema::run(manifests),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     bounds, chain,
     document::{Finding, Path, Target},
+    entry::PluginEntry,
     environment::Environment,
     error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
     files::Files,
@@ -84,7 +85,7 @@ pub fn load(
     manifests: &[Manifest],
 ) -> Result<Loaded, ConfigErrors> {
     let Gathered { mut layers, files, unreadable: mut errors, unknown, mut warnings } =
-        gather(environment, flags);
+        gather(environment, flags, manifests);
     // What an unreadable file would have said is not known, so no rule between keys can be held
     // against the rest.
     let complete = errors.is_empty();
@@ -149,10 +150,11 @@ struct Gathered {
     warnings: Vec<Warning>,
 }
 
-fn gather(environment: &Environment, flags: &Flags) -> Gathered {
+fn gather(environment: &Environment, flags: &Flags, manifests: &[Manifest]) -> Gathered {
     let Files { paths, layers: read, errors, warnings } =
         Files::read(environment, flags.config.as_deref(), 1);
-    let mut defaults = match serde_json::to_value(Config::default()) {
+    let defaults = Config { plugins: PluginEntry::default_chain(manifests), ..Config::default() };
+    let mut defaults = match serde_json::to_value(defaults) {
         Ok(Value::Object(tree)) => tree,
         _ => Map::new(),
     };

@@ -42,7 +42,7 @@ impl Default for Config {
             store: Store::default(),
             bus: Bus::default(),
             log: Log::default(),
-            plugins: vec![PluginEntry::of("metrics"), PluginEntry::of("log")],
+            plugins: PluginEntry::DEFAULT_CHAIN.map(PluginEntry::of).to_vec(),
         }
     }
 }
