@@ -77,6 +77,11 @@ impl ConfigError {
         &self.message
     }
 
+    /// What to do about it, if that is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// For errors of one file, the order in which they stand there.
     pub(super) fn order(&self) -> (usize, usize) {
         match &self.place {
@@ -159,6 +164,12 @@ impl std::error::Error for ConfigErrors {}
 /// Something in a configuration that works, and is probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning(pub(super) ConfigError);
+
+impl AsRef<ConfigError> for Warning {
+    fn as_ref(&self) -> &ConfigError {
+        &self.0
+    }
+}
 
 impl Warning {
     /// The warning as text, with colours if `colour`.

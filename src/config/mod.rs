@@ -6,12 +6,14 @@
 mod bounds;
 mod bus;
 mod chain;
+mod changes;
 mod document;
 pub mod effective;
 mod entry;
 mod environment;
 mod error;
 mod files;
+mod fingerprint;
 mod given;
 mod layers;
 mod load;
@@ -37,11 +39,13 @@ mod tests;
 
 pub use bus::{Bus, Redis};
 pub(crate) use chain::is_label;
+pub use changes::{Change, changes};
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
 pub use error::{ConfigError, ConfigErrors, Warning};
+pub use fingerprint::Fingerprint;
 pub use layers::{Origin, Origins};
-pub use load::{Flags, Loaded, load};
+pub use load::{Flags, Loaded, Sources, load};
 pub use secret::Secret;
 pub use sections::{
     Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,

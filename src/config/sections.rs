@@ -69,6 +69,9 @@ pub struct Server {
     /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits. At
     /// most 1h.
     pub drain_grace: Duration,
+    /// How long a reload may take to read the configuration and to start new plugins; then it
+    /// fails, and the configuration of before goes on. From 1s to 5m.
+    pub reload_timeout: Duration,
 }
 
 impl Default for Server {
@@ -81,6 +84,7 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             worker_threads: 0,
             drain_grace: Duration::from_secs(10),
+            reload_timeout: Duration::from_secs(30),
         }
     }
 }
