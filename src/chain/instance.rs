@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use confab_plugin::{Host, Manifest, Plugin, Problem};
@@ -25,6 +28,7 @@ pub struct Instance {
     made_from: PluginEntry,
     /// Set when it was started.
     services: OnceLock<Arc<EntryServices>>,
+    stopped: AtomicBool,
 }
 
 impl Instance {
@@ -41,13 +45,14 @@ impl Instance {
             }
             problems
         })?;
-        Ok(Self { plugin, name, made_from: config.clone(), services: OnceLock::new() })
+        let (services, stopped) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Self { plugin, name, made_from: config.clone(), services, stopped })
     }
 
     /// Whether it runs, and was made from the same: its entry may then go on with it.
     pub fn serves(&self, config: &PluginEntry) -> bool {
         let (old, new) = (&self.made_from, config);
-        self.services.get().is_some()
+        self.runs()
             && old.plugin == new.plugin
             && old.label() == new.label()
             && old.options == new.options
@@ -59,9 +64,9 @@ impl Instance {
             && old.job_max_backoff == new.job_max_backoff
     }
 
-    /// Whether it was started.
+    /// Whether it was started, and not stopped.
     pub fn runs(&self) -> bool {
-        self.services.get().is_some()
+        self.services.get().is_some() && !self.stopped.load(Ordering::Relaxed)
     }
 
     /// Starts the plugin.
@@ -98,11 +103,15 @@ impl Instance {
         }
     }
 
-    /// Finishes the jobs, then stops the plugin. Bounded by the caller's grace.
+    /// Finishes the jobs, then stops the plugin; only the first time. Bounded by the caller's
+    /// grace.
     ///
     /// # Errors
     /// A panic of the plugin.
     pub async fn stop(&self) -> Result<(), Failure> {
+        if self.stopped.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         if let Some(services) = self.services.get() {
             services.close().await;
         }

@@ -16,11 +16,13 @@ use super::{
 const LIVE: [&str; 3] = ["log.level", "plugins", "server.allowed_origins"];
 
 /// The keys whose values are secrets, and are not in the serialized configuration.
-const SECRETS: [(&str, fn(&Config) -> Option<&Secret>); 3] = [
+const SECRETS: [(&str, Get); 3] = [
     ("auth.secret_key", |config| config.auth.secret_key.as_ref()),
     ("bus.redis.url", |config| config.bus.redis.url.as_ref()),
     ("store.mongo.uri", |config| config.store.mongo.uri.as_ref()),
 ];
+
+type Get = fn(&Config) -> Option<&Secret>;
 
 /// Longer values are cut, in characters: the change of a word list need not be told word by word.
 const MAX_VALUE: usize = 120;

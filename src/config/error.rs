@@ -214,6 +214,20 @@ fn clean(text: &str) -> String {
     text.chars().map(printable).collect()
 }
 
+/// The text on one line, for a log or a program: what could command a terminal, forge a line or
+/// hide is escaped as Rust escapes it.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\t' || printable(c) != c {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A file could not be read.
 pub(super) fn unreadable(
     what: &str,
@@ -268,5 +282,6 @@ error: no such thing
         let place = Place::Variable("CONFAB_\x1b[2J".into());
         let text = ConfigErrors::new(vec![ConfigError::new("\x07\u{202e}", place)]).to_string();
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']));
+        assert_eq!(escape("é \"\x1b[m\"\r\n\u{202e}\t"), "é \"\\u{1b}[m\"\\r\\n\\u{202e}\\t");
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use chain::is_label;
 pub use changes::{Change, changes};
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
-pub use error::{ConfigError, ConfigErrors, Warning};
+pub use error::{ConfigError, ConfigErrors, Warning, escape};
 pub use fingerprint::Fingerprint;
 pub use layers::{Origin, Origins};
 pub use load::{Flags, Loaded, Sources, load};
