@@ -247,4 +247,7 @@ fn whole_seconds(time: Duration) -> u32 {
 }
 
 #[cfg(test)]
+#[path = "succession_tests.rs"]
+mod succession;
+#[cfg(test)]
 mod tests;

@@ -27,9 +27,9 @@ pub(super) fn success(reloaded: &Reloaded, by: &str, took: Duration) {
     tracing::info!(
         by,
         generation,
-        config,
+        %config,
         changes = told(true),
-        seconds = took.as_secs_f32(),
+        seconds = took.as_secs_f64(),
         "reloaded"
     );
     let waits = reloaded.needs_restart.len();
