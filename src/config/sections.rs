@@ -54,7 +54,8 @@ pub struct Server {
     /// Where apps and browsers connect.
     #[schemars(extend("format" = "confab-address"))]
     pub listen: SocketAddr,
-    /// Where Prometheus and health checks connect: /metrics, /healthz, /readyz. Keep it private.
+    /// Where Prometheus, health checks and the operator connect: /metrics, /healthz, /readyz,
+    /// /reload. Keep it private.
     #[schemars(extend("format" = "confab-address"))]
     pub admin_listen: SocketAddr,
     /// Serve the web chat at /.
