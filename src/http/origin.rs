@@ -29,10 +29,10 @@ impl AllowedOrigins {
         self.0.store(Arc::new(sites.to_vec()));
     }
 
-    /// See [`check`].
+    /// Checks the `Origin` that browsers send.
     ///
     /// # Errors
-    /// See there.
+    /// `origin_not_allowed`.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         check(headers, &self.0.load())
     }
