@@ -14,10 +14,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
-    chain::{Bots, Chain, NoBots},
+    chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
     directory::Directory,
-    dispatch::{Dispatch, Sequencer},
+    dispatch::{Dispatch, DispatchBots, Sequencer},
     http::{self, AllowedOrigins, Serving, State, Told},
     hub::Hub,
     reload::{self, Reloads},
@@ -112,8 +112,6 @@ impl Daemon {
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
-        let bots: Arc<dyn Bots> = Arc::new(NoBots);
-        chain.start(&bots).await.map_err(AppError::new)?;
 
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(limits));
@@ -128,6 +126,8 @@ impl Daemon {
             sequencer,
             limits,
         ));
+        let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
+        dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
         let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));

@@ -44,8 +44,11 @@ options = { deny_words = ["monday"] }
         ("idiotic is another word", "idiotic is another word"),
     ] {
         ann.say("@bob", text).await;
-        assert_eq!(ann.next().await["content"], masked, "{text}");
-        assert_eq!(bob.next().await["content"], masked);
+        let echo = ann.next().await;
+        assert_eq!(echo["content"], masked, "{text}");
+        let changed_by = (text != masked).then(|| json!(["words"])).unwrap_or_default();
+        assert_eq!(echo["changed_by"], changed_by, "{text}");
+        assert_eq!(bob.next().await, echo);
     }
     ann.say("@bob", "see you on Monday").await;
     assert_eq!(ann.next().await["content"], "see you on Monday");

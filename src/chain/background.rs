@@ -146,27 +146,30 @@ impl Queue for JobQueue {
 
 impl Shared {
     async fn work_in_order(self: Arc<Self>, mut jobs: mpsc::UnboundedReceiver<Held>) {
-        while let Some(mut held) = jobs.recv().await {
+        while let Some(held) = jobs.recv().await {
             self.began_one();
-            self.carry_out(&mut held.job, None).await;
-            self.held.decrement(1.0);
+            self.carry_out(held, None).await;
         }
     }
 
     async fn work_in_any_order(self: Arc<Self>, mut jobs: mpsc::UnboundedReceiver<Held>) {
-        while let Some(mut held) = jobs.recv().await {
+        while let Some(held) = jobs.recv().await {
             let Ok(turn) = Arc::clone(&self.running).acquire_owned().await else { return };
             self.began_one();
             let shared = Arc::clone(&self);
-            tokio::spawn(async move {
-                shared.carry_out(&mut held.job, Some(turn)).await;
-                shared.held.decrement(1.0);
-            });
+            tokio::spawn(async move { shared.carry_out(held, Some(turn)).await });
         }
     }
 
     /// Tries a job until it is done or given up. A `turn` is handed back for the pauses.
-    async fn carry_out(&self, job: &mut Box<dyn Job>, mut turn: Option<OwnedSemaphorePermit>) {
+    async fn carry_out(&self, mut held: Held, turn: Option<OwnedSemaphorePermit>) {
+        self.try_often(&mut held.job, turn).await;
+        self.held.decrement(1.0);
+        // The whole of it came here, and goes here: with its place.
+        drop(held);
+    }
+
+    async fn try_often(&self, job: &mut Box<dyn Job>, mut turn: Option<OwnedSemaphorePermit>) {
         let takes_turns = turn.is_some();
         for attempt in 1..=self.limits.attempts {
             if takes_turns && turn.is_none() {

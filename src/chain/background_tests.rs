@@ -102,8 +102,9 @@ async fn a_full_queue_drops_and_has_room_again() {
     push(&queue, 1, &[What::Wait(Arc::clone(&gate))], &seen).unwrap();
     push(&queue, 2, &[], &seen).unwrap();
     assert_eq!(push(&queue, 3, &[], &seen), Err(QueueFull));
-    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(queue.waiting(), 1);
+    assert_eq!(push(&queue, 3, &[], &seen), Err(QueueFull), "one that runs has its place as well");
     gate.notify_one();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(queue.waiting(), 0);

@@ -45,8 +45,13 @@ impl Instance {
             }
             problems
         })?;
-        let (services, stopped) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Self { plugin, name, made_from: config.clone(), services, stopped })
+        Ok(Self {
+            plugin,
+            name,
+            made_from: config.clone(),
+            services: OnceLock::new(),
+            stopped: AtomicBool::new(false),
+        })
     }
 
     /// Whether it runs, and was made from the same: its entry may then go on with it.
@@ -66,7 +71,12 @@ impl Instance {
 
     /// Whether it was started, and not stopped.
     pub fn runs(&self) -> bool {
-        self.services.get().is_some() && !self.stopped.load(Ordering::Relaxed)
+        self.services.get().is_some() && !self.stopped()
+    }
+
+    /// Whether it was stopped.
+    pub fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// Starts the plugin.
@@ -103,13 +113,12 @@ impl Instance {
         }
     }
 
-    /// Finishes the jobs, then stops the plugin; only the first time. Bounded by the caller's
-    /// grace.
+    /// Finishes the jobs, then stops the plugin; but once. Bounded by the caller's grace.
     ///
     /// # Errors
     /// A panic of the plugin.
     pub async fn stop(&self) -> Result<(), Failure> {
-        if self.stopped.swap(true, Ordering::Relaxed) {
+        if self.stopped.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         if let Some(services) = self.services.get() {

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use confab_plugin::{Definition, HookError, Host, Plugin, Verdict, async_trait, testkit};
+use confab_plugin::{
+    Definition, HookError, Host, Plugin, User, UserId, Verdict, async_trait, testkit,
+};
 
 use super::*;
 use crate::config::{Mode, OnError};
@@ -201,4 +203,96 @@ async fn start_reaches_every_plugin() {
     ]);
     two.start(&(Arc::new(NoBots) as _)).await.unwrap();
     assert_eq!(STARTED.load(Ordering::SeqCst) - before, 2);
+}
+
+#[tokio::test]
+async fn a_changed_event_says_who_changed_it() {
+    let three = chain(&[
+        entry("one", Mode::Enforce, OnError::Deny),
+        entry("shadow", Mode::Shadow, OnError::Deny),
+        entry("two", Mode::Enforce, OnError::Deny),
+        entry("off", Mode::Off, OnError::Deny),
+    ]);
+    let enter = |text| {
+        let (cx, event) = (testkit::context(), testkit::message(text));
+        Passage::enter(Arc::clone(&three), cx, event, Instant::now())
+    };
+    let passage = enter("hello").await.unwrap();
+    let changed_by: Vec<&str> = passage.changed_by().iter().map(|name| &**name).collect();
+    assert_eq!(changed_by, ["one", "two"]);
+    assert_eq!(passage.context().generation, 1);
+}
+
+#[tokio::test]
+async fn a_refused_event_is_left_as_it_was() {
+    let one = chain(&[entry("one", Mode::Enforce, OnError::Deny)]);
+    let mut event = testkit::message("deny");
+    let mut changed_by = Vec::new();
+    let result = one.before(&testkit::context(), &mut event, &mut changed_by).await;
+    assert!(matches!(result, Err((Decision::Denied { .. }, _))));
+    assert_eq!((event, changed_by), (testkit::message("deny"), Vec::new()));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_off_is_not_there() {
+    let off = chain(&[entry("off", Mode::Off, OnError::Deny)]);
+    for what in ["hello", "deny", "panic"] {
+        assert_eq!(run(&off, what).await, Ok(what.into()));
+    }
+    off.start(&(Arc::new(NoBots) as _)).await.unwrap();
+    off.stop().await;
+    assert!(!off.entries[0].instance().runs());
+}
+
+#[tokio::test]
+async fn failures_of_several_users_take_an_entry_out() {
+    for (on_error, out) in [
+        (OnError::Deny, Err(("x".to_owned(), "plugin_failed".to_owned()))),
+        (OnError::Pass, Ok("hello".to_owned())),
+    ] {
+        let mut config = entry("x", Mode::Enforce, on_error);
+        config.breaker_failures = 2;
+        let chain = chain(&[config]);
+        let other = |n| {
+            let mut cx = testkit::context();
+            let name = "zoe".parse().unwrap();
+            cx.user = Some(Arc::new(User { id: UserId::from_u128(n), name }));
+            cx
+        };
+        for n in [10, 11] {
+            let event = testkit::message("error");
+            let _ = Passage::enter(Arc::clone(&chain), other(n), event, Instant::now()).await;
+        }
+        assert_eq!(run(&chain, "hello").await, out, "it is not asked");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_did_not_change_and_stops_the_rest_after_the_last_event() {
+    let bots: Arc<dyn Bots> = Arc::new(NoBots);
+    let (one, two) =
+        (entry("one", Mode::Enforce, OnError::Deny), entry("two", Mode::Enforce, OnError::Deny));
+    let old = chain(&[one.clone(), two]);
+    old.start(&bots).await.unwrap();
+    let mut gentler = one;
+    gentler.mode = Mode::Shadow;
+    let entries = [gentler, entry("three", Mode::Enforce, OnError::Deny)];
+    let new = Chain::build(&entries, &[Manifest::of::<Actor>()], 2, Some(&old));
+    let new = Arc::new(new.unwrap());
+    new.start(&bots).await.unwrap();
+    let instance = |chain: &Chain, n: usize| Arc::clone(chain.entries[n].instance());
+    assert!(Arc::ptr_eq(&instance(&old, 0), &instance(&new, 0)), "its policies are not its making");
+    let [kept, gone] = [instance(&old, 0), instance(&old, 1)];
+
+    let event = testkit::message("hello");
+    let passage = Passage::enter(Arc::clone(&old), testkit::context(), event, Instant::now());
+    let passage = passage.await.unwrap();
+    let mut retiring = std::pin::pin!(old.retire(&new));
+    assert!(futures_util::poll!(retiring.as_mut()).is_pending(), "an event is under way");
+    assert!(!gone.stopped() && !kept.stopped());
+    passage.finish(Decision::Accepted { seq: Some(1), duplicate: false });
+    retiring.await;
+    assert!(gone.stopped() && !kept.stopped());
+    new.stop().await;
+    assert!(kept.stopped());
 }

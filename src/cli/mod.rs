@@ -5,11 +5,12 @@ mod config;
 mod migrate;
 mod online;
 mod output;
+mod plugin;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use confab_plugin::Manifest;
 
 use crate::{
@@ -105,7 +106,12 @@ struct Options {
 ///
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
-    let Cli { options, command } = Cli::parse();
+    let matches = plugin::with_commands(Cli::command(), manifests).get_matches();
+    if let Some(status) = plugin::run(&matches, manifests) {
+        return status;
+    }
+    let Cli { options, command } =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut flags = Flags {
         config: options.config,
         listen: options.listen,
@@ -155,8 +161,6 @@ fn with_config(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

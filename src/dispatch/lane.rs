@@ -10,12 +10,12 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use tokio_util::task::TaskTracker;
 
-use super::report;
+use super::{asker::Asker, report};
 use crate::{
     bus::{Bus, Envelope},
     chain::Passage,
     code::{Code, Refusal},
-    hub::{Session, Ticket},
+    hub::Session,
     store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
     wire::Frame,
 };
@@ -26,7 +26,7 @@ const BATCH: usize = 1024;
 /// An event that the chain let through and that must become durable.
 pub enum Job {
     /// A message, and whom to answer.
-    Message { ticket: Ticket, passage: Passage, at: Timestamp },
+    Message { asker: Asker, passage: Passage, at: Timestamp },
     /// A read mark, and whom to tell of an error.
     Seen { session: Arc<Session>, passage: Passage, at: Timestamp },
 }
@@ -97,8 +97,8 @@ impl Job {
 
     fn refuse(self, refusal: &Refusal) {
         let passage = match self {
-            Job::Message { ticket, passage, .. } => {
-                ticket.refuse(refusal);
+            Job::Message { asker, passage, .. } => {
+                asker.refuse(refusal);
                 passage
             }
             Job::Seen { session, passage, .. } => {
@@ -152,7 +152,7 @@ impl Lane {
         let (mut asked, mut readers) = (Vec::with_capacity(batch.len()), Vec::new());
         for job in batch {
             match job {
-                Job::Message { ticket, passage, at } => {
+                Job::Message { asker, passage, at } => {
                     let Event::Message(message) = passage.event() else {
                         continue;
                     };
@@ -160,11 +160,11 @@ impl Lane {
                         from: message.from(),
                         to: message.to(),
                         content: message.shared_content(),
-                        client_id: ticket.client_id().cloned(),
+                        client_id: asker.client_id().cloned(),
                         at,
                         changed_by: passage.changed_by().into(),
                     });
-                    asked.push((ticket, passage));
+                    asked.push((asker, passage));
                 }
                 Job::Seen { session, passage, at } => {
                     let Event::Seen(seen) = passage.event() else {
@@ -184,8 +184,8 @@ impl Lane {
 
         // Everybody is answered before any `after` hook takes its time.
         let mut finished = Vec::with_capacity(stored.len() + marked.len());
-        for ((ticket, passage), result) in asked.into_iter().zip(stored) {
-            finished.push((passage, self.answer(ticket, result)));
+        for ((asker, passage), result) in asked.into_iter().zip(stored) {
+            finished.push((passage, self.answer(asker, result)));
         }
         for ((session, passage), result) in readers.into_iter().zip(marked) {
             finished.push((passage, self.tell(&session, result)));
@@ -220,18 +220,18 @@ impl Lane {
         marked
     }
 
-    fn answer(&self, ticket: Ticket, result: Result<Appended, StoreError>) -> Decision {
+    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>) -> Decision {
         let Appended { message, new } = match result {
             Ok(appended) => appended,
             Err(error) => {
                 let refusal = Refusal::from(error);
-                ticket.refuse(&refusal);
+                asker.refuse(&refusal);
                 return failed(&refusal);
             }
         };
         let frame = Frame::message(&message);
-        let session = ticket.session().id();
-        ticket.echo(frame.clone());
+        let session = asker.session();
+        asker.echo(frame.clone());
         if new {
             self.accepted.increment(1);
             self.publish(message.from, message.to, session, frame);
@@ -251,14 +251,13 @@ impl Lane {
             }
         };
         if moved {
-            self.publish(mark.reader, mark.peer, session.id(), Frame::seen(&mark));
+            self.publish(mark.reader, mark.peer, Some(session.id()), Frame::seen(&mark));
         }
         Decision::Accepted { seq: Some(mark.upto), duplicate: !moved }
     }
 
     /// To the peer, and to the sender's other devices.
-    fn publish(&self, from: UserId, to: UserId, session: SessionId, frame: Frame) {
-        let except = Some(session);
+    fn publish(&self, from: UserId, to: UserId, except: Option<SessionId>, frame: Frame) {
         if from != to {
             self.bus.publish(Envelope { to, except, frame: frame.clone() });
         }

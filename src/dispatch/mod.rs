@@ -1,13 +1,16 @@
 //! The way of one event: chain, store, bus.
 
+mod asker;
+mod bots;
 mod lane;
 mod sequencer;
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing};
+use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing, User, UserId};
 use metrics::counter;
+use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
@@ -21,6 +24,8 @@ use crate::{
     values,
     wire::{ClientFrame, Frame},
 };
+use asker::Asker;
+pub use bots::DispatchBots;
 use lane::{Job, Lanes};
 pub use sequencer::Sequencer;
 
@@ -143,7 +148,8 @@ impl Dispatch {
         let result = match ClientFrame::parse(text) {
             Ok(ClientFrame::Message { to, content, id }) => {
                 let ticket = Ticket::take(session, id.map(|id| Arc::from(&*id)));
-                self.message(ticket, &to, &content, started).await;
+                let (asker, cx) = (Asker::Session(ticket), session.context());
+                self.message(asker, cx, &to, &content, started).await;
                 return Received::Understood;
             }
             Ok(ClientFrame::Typing { to, on }) => self.typing(session, &to, on, started).await,
@@ -161,36 +167,59 @@ impl Dispatch {
         Received::Understood
     }
 
-    async fn message(&self, ticket: Ticket, to: &str, content: &str, started: Instant) {
-        match self.admit(&ticket, to, content, started).await {
+    /// Sends a message of the plugin entry `entry` under the account of `user`. Returns once it
+    /// is stored, or silently dropped.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn send_for(
+        &self,
+        user: &Arc<User>,
+        entry: &Arc<str>,
+        to: UserId,
+        content: &str,
+        client_id: Arc<str>,
+    ) -> Result<(), Refusal> {
+        let mut cx = Context::new(Some(Arc::clone(user)), None, Context::NOWHERE);
+        cx.sent_by = Some(Arc::clone(entry));
+        let (answer, answered) = oneshot::channel();
+        let asker = Asker::Bot { client_id, answer };
+        self.message(asker, cx, &to.to_string(), content, Instant::now()).await;
+        let lost = |_| Err(Refusal::new(Code::Internal, "This message was lost: send it again."));
+        answered.await.unwrap_or_else(lost)
+    }
+
+    async fn message(&self, asker: Asker, cx: Context, to: &str, content: &str, started: Instant) {
+        match self.admit(&asker, cx, to, content, started).await {
             Ok(passage) => {
                 let at = Timestamp::from(passage.context().received);
-                self.lanes.send(Job::Message { ticket, passage, at });
+                self.lanes.send(Job::Message { asker, passage, at });
             }
-            Err(Refused::Tell(refusal)) => ticket.refuse(&refusal),
-            Err(Refused::Silently) => ticket.stay_silent(),
+            Err(Refused::Tell(refusal)) => asker.refuse(&refusal),
+            Err(Refused::Silently) => asker.stay_silent(),
         }
     }
 
     /// Checks a message and sends it through the chain.
     async fn admit(
         &self,
-        ticket: &Ticket,
+        asker: &Asker,
+        cx: Context,
         to: &str,
         content: &str,
         started: Instant,
     ) -> Result<Passage, Refused> {
-        let session = ticket.session();
         values::check_content(content, self.max_content).map_err(Refused::Tell)?;
-        if let Some(id) = ticket.client_id() {
+        if let Some(id) = asker.client_id() {
             values::check_client_id(id).map_err(Refused::Tell)?;
         }
         let peer = self.find(to).await.map_err(Refused::Tell)?;
-        let id = ticket.client_id().cloned();
-        let message = Message::new(session.user().id, peer.user.id, content, id);
-        let passage =
-            Passage::enter(self.chain(), session.context(), Event::Message(message), started)
-                .await?;
+        let id = asker.client_id().cloned();
+        let Some(from) = cx.user.as_ref().map(|user| user.id) else {
+            return Err(Refused::Tell(Refusal::new(Code::Internal, "A message without a sender.")));
+        };
+        let message = Message::new(from, peer.user.id, content, id);
+        let passage = Passage::enter(self.chain(), cx, Event::Message(message), started).await?;
         if let Event::Message(message) = passage.event()
             && let Err(refusal) = values::check_content(message.content(), self.max_content)
         {

@@ -113,6 +113,16 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
+impl Account {
+    /// In place of a hash: no password has it. The account is a plugin's bot.
+    pub const BOT: &'static str = "!bot";
+
+    /// Whether it is a plugin's bot.
+    pub fn is_bot(&self) -> bool {
+        &*self.password_hash == Self::BOT
+    }
+}
+
 /// A message to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod daemon;
+pub mod endpoint;
 pub mod wait;
 
 pub use client::{Client, Http};

@@ -19,6 +19,9 @@ pub struct Fields<'a> {
     pub to: Option<String>,
     pub session: Option<SessionId>,
     pub address: Option<IpAddr>,
+    pub sent_by: Option<&'a str>,
+    pub changed_by: Option<String>,
+    pub generation: u64,
     pub seq: Option<u64>,
     pub upto: Option<u64>,
     pub on: Option<bool>,
@@ -43,7 +46,11 @@ impl<'a> Fields<'a> {
             user: cx.user.as_ref().map(|user| Cow::Borrowed(user.name.as_str())),
             user_id: cx.user.as_ref().map(|user| user.id.to_string()),
             session: cx.session,
-            address: options.address.then_some(cx.address),
+            // An event of a plugin came over no connection.
+            address: (options.address && cx.sent_by.is_none()).then_some(cx.address),
+            sent_by: cx.sent_by.as_deref(),
+            changed_by: (!outcome.changed_by.is_empty()).then(|| outcome.changed_by.join(",")),
+            generation: cx.generation,
             // To the microsecond; more digits say nothing.
             elapsed_ms: (outcome.elapsed.as_secs_f64() * 1e6).round() / 1e3,
             ..Self::default()

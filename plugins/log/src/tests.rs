@@ -3,10 +3,11 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use confab_plugin::{
-    Connect, Decision, Event, Message, Problem, Register,
+    Connect, Decision, Event, Message, Outcome, Problem, Register,
     testkit::{Kit, ann, bob, decisions, events, manual_faults, message},
 };
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ fn a_line_says_who_what_and_how_it_ended() {
     let common = json!({
         "kind": "message", "user": "ann", "user_id": ann().to_string(), "to": bob().to_string(),
         "session": "0000000000000007", "address": "127.0.0.1", "size": 3, "elapsed_ms": 1.0,
-        "id": "c-1",
+        "id": "c-1", "generation": 1,
     });
     let own = [
         json!({"message": "message accepted", "decision": "accepted", "seq": 3}),
@@ -198,6 +199,23 @@ fn retries_and_addresses() {
     assert_eq!(lines[0]["fields"]["duplicate"], true);
     assert_eq!(lines[1]["fields"]["duplicate"], Value::Null);
     assert_eq!(lines[0]["fields"]["address"], Value::Null);
+}
+
+#[test]
+fn who_changed_an_event_and_which_plugin_sent_it() {
+    let (sink, mut kit) = (Sink::default(), Kit::<Log>::new(json!({})).unwrap());
+    let cx = kit.context_mut();
+    (cx.sent_by, cx.session, cx.generation) = (Some("greeter".into()), None, 7);
+    let mut outcome = Outcome::new(accepted(), Duration::from_millis(1));
+    outcome.changed_by = vec!["mask".into(), "links".into()];
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || kit.outcome(&message("x"), &outcome));
+    let line: Value = serde_json::from_str(&sink.text()).unwrap();
+    let fields = &line["fields"];
+    assert_eq!((&fields["sent_by"], &fields["generation"]), (&json!("greeter"), &json!(7)));
+    assert_eq!(fields["changed_by"], "mask,links");
+    assert_eq!((fields.get("session"), fields.get("address")), (None, None));
 }
 
 #[test]
