@@ -165,3 +165,18 @@ async fn a_hangup_while_it_starts_is_a_reload_once_it_has_started() {
     signal("-TERM");
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn calls_at_the_same_time_are_all_answered() {
+    let daemon = Daemon::start("");
+    let answers: Vec<_> = thread::scope(|scope| {
+        let calls: Vec<_> = (0..12).map(|_| scope.spawn(|| reload(&daemon))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    let last = answers.iter().filter_map(|(_, answer)| answer["generation"].as_u64()).max();
+    assert_eq!(daemon.metric("confab_config_generation"), last.unwrap() as f64);
+    let reloads = daemon.metric("confab_config_reloads_total{result=\"success\"}");
+    assert_eq!(last.unwrap() as f64, reloads + 1.0);
+    assert!((1.0..=12.0).contains(&reloads), "those that wait may be one: {reloads}");
+}
