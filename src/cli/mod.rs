@@ -16,7 +16,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use confab_plugin::Manifest;
 
-use crate::config::{Environment, Flags, Loaded, load};
+use crate::{
+    config::{Environment, Flags, Loaded, Sources, load},
+    shutdown,
+};
 
 /// The exit status of a command that failed.
 pub const FAILURE: u8 = 1;
@@ -129,7 +132,12 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
     let environment = Environment::of_process();
     match command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            with_config(&environment, &flags, manifests, |loaded| serve::run(loaded, manifests))
+            shutdown::survive_hangups();
+            let manifests = manifests.to_vec();
+            let sources = Sources { environment, flags, manifests };
+            with_config(&sources.environment, &sources.flags, &sources.manifests, |loaded| {
+                serve::run(loaded, sources.clone())
+            })
         }
         Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
