@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use confab_plugin::Manifest;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -16,14 +15,15 @@ use crate::{
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
-    config::{Config, Loaded},
+    config::{Config, Fingerprint, Loaded, Sources},
     directory::Directory,
     dispatch::{Dispatch, DispatchBots, Sequencer},
-    http::{self, Serving, State},
+    http::{self, AllowedOrigins, Serving, State, Told},
     hub::Hub,
+    reload::{self, Reloads},
     shutdown,
     store::{Store, mongo::MongoStore, sqlite::SqliteStore},
-    telemetry,
+    telemetry::{self, LogLevel},
 };
 
 /// Connections to the admin listener: a scraper, a health check, and some room.
@@ -58,11 +58,11 @@ impl AppError {
 /// # Errors
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
-pub fn run(loaded: Loaded, manifests: &[Manifest]) -> Result<(), AppError> {
+pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
     let config = loaded.config;
-    let _log = telemetry::start_log(&config.log);
+    let log = telemetry::start_log(&config.log);
     for warning in &loaded.warnings {
-        tracing::warn!(place = ?warning.place(), "{}", warning.message());
+        reload::warn(&Told::from(warning.as_ref()));
     }
     let metrics = telemetry::start_metrics().map_err(AppError::new)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -70,7 +70,12 @@ pub fn run(loaded: Loaded, manifests: &[Manifest]) -> Result<(), AppError> {
         runtime.worker_threads(config.server.worker_threads);
     }
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
-    runtime.block_on(async { Daemon::start(config, manifests, metrics).await?.run().await })
+    let level = log.level.clone();
+    let ended = runtime
+        .block_on(async { Daemon::start(config, sources, level, metrics).await?.run().await });
+    // A thread that waits for a file that never comes must not keep the process.
+    runtime.shutdown_timeout(LAST_GRACE);
+    ended
 }
 
 /// The parts of a running daemon, in the order in which they are stopped.
@@ -82,6 +87,7 @@ struct Daemon {
     dispatch: Arc<Dispatch>,
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
+    reloads: Arc<Reloads>,
     upkeep: CancellationToken,
     admin: TaskTracker,
 }
@@ -89,9 +95,11 @@ struct Daemon {
 impl Daemon {
     async fn start(
         config: Config,
-        manifests: &[Manifest],
+        sources: Sources,
+        level: LogLevel,
         metrics: PrometheusHandle,
     ) -> Result<Self, AppError> {
+        let hangups = shutdown::hangups().map_err(AppError::new)?;
         let config = Arc::new(config);
         raise_descriptor_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
@@ -101,7 +109,7 @@ impl Daemon {
 
         let store = open_store(&config).await?;
         let tokens = load_tokens(&config).await?;
-        let chain = Chain::build(&config.plugins, manifests, 1, None)
+        let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
 
@@ -119,9 +127,10 @@ impl Daemon {
             limits,
         ));
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
-        dispatch.chain().start(&bots).await.map_err(AppError)?;
+        dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
+        let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
         let state = State::new(
             &config,
             Arc::clone(&dispatch),
@@ -129,16 +138,30 @@ impl Daemon {
             Arc::clone(&store),
             directory,
             accounts,
+            Arc::clone(&origins),
         );
 
+        let (stop, upkeep) =
+            (shutdown::on_signal().map_err(AppError::new)?, CancellationToken::new());
+        let parts = reload::Parts {
+            sources,
+            config: Config::clone(&config),
+            dispatch: Arc::clone(&dispatch),
+            bots,
+            level,
+            origins,
+            stop: stop.clone(),
+            end: upkeep.clone(),
+        };
         let daemon = Self {
-            stop: shutdown::on_signal().map_err(AppError::new)?,
+            reloads: Arc::new(Reloads::start(parts, hangups)),
+            stop,
             listeners: TaskTracker::new(),
             hub,
             dispatch,
             bus,
             store,
-            upkeep: CancellationToken::new(),
+            upkeep,
             admin: TaskTracker::new(),
             config,
         };
@@ -154,6 +177,8 @@ impl Daemon {
             listen = %public_address,
             admin_listen = %admin_address,
             plugins = daemon.config.plugins.len(),
+            config = %Fingerprint::of(&daemon.config),
+            generation = daemon.dispatch.chain().generation(),
             "started"
         );
         announce(&daemon.config, public_address, admin_address);
@@ -164,6 +189,7 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections: self.config.limits.connections,
+            request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
         let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
@@ -178,11 +204,13 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections: ADMIN_CONNECTIONS,
+            request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             endpoint: http::admin::routes(
                 metrics,
                 Arc::clone(&self.dispatch),
                 Arc::clone(&self.store),
                 Arc::clone(&self.hub),
+                Arc::clone(&self.reloads) as _,
             ),
         };
         let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
@@ -210,7 +238,9 @@ impl Daemon {
         // must not hang the stop: what it has not confirmed, nobody was told of.
         let close = async {
             self.dispatch.close().await;
-            self.dispatch.chain().stop().await;
+            self.reloads.settled().await;
+            let chain = self.dispatch.chain();
+            tokio::join!(self.reloads.retired(), chain.stop());
             self.bus.close().await;
             self.store.close().await;
         };

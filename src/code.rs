@@ -81,6 +81,8 @@ codes! {
     InvalidId = "invalid_id", 422;
     /// A parameter's value is out of its bounds.
     InvalidParameter = "invalid_parameter", 422;
+    /// The configuration is wrong, so the reload was refused; `errors` says what and where.
+    InvalidConfig = "invalid_config", 422;
     /// Too many requests or frames: wait a little.
     RateLimited = "rate_limited", 429;
     /// The user has too many sessions open on this node.

@@ -28,5 +28,6 @@ pub mod http;
 pub mod app;
 pub mod cli;
 pub mod migrate;
+pub mod reload;
 pub mod shutdown;
 pub mod telemetry;

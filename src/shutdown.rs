@@ -1,9 +1,27 @@
-//! When to stop: the signals.
+//! When to stop and when to reload: the signals.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// From here on SIGHUP does not end the process, as it would by default: an operator may send it
+/// for a reload while the daemon is only beginning.
+pub fn survive_hangups() {
+    // What any runtime installs is the process's, and stays.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Ok(runtime) = runtime {
+        let _ = runtime.block_on(async { hangups() });
+    }
+}
+
+/// SIGHUP, by which operators ask for a reload. Those that come while nobody listens are one.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process at once,
 /// for an operator who will not wait for the drain.
@@ -13,15 +31,6 @@ use tokio_util::sync::CancellationToken;
 pub fn on_signal() -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    // Its default would end the daemon without a drain, and operators send it to reload.
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::warn!(
-                "SIGHUP: this version cannot reload, restart it to change configuration"
-            );
-        }
-    });
     let token = CancellationToken::new();
     let stop = token.clone();
     tokio::spawn(async move {

@@ -1,12 +1,12 @@
 //! What the daemon says of itself: log lines, metrics, and where panics go.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload::Handle};
 
 use crate::config::{Log, LogFormat};
 
@@ -28,26 +28,62 @@ const PLUGIN_SECONDS: &[f64] = &[
 /// Counts and sizes.
 const SIZES: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0];
 
+/// What sends log lines. Keep it until the end: dropped, it writes what is queued.
+pub struct Logging {
+    /// What it sends.
+    pub level: LogLevel,
+    _writer: WorkerGuard,
+}
+
+/// What is logged, for a reload to change.
+#[derive(Clone)]
+pub struct LogLevel(Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl LogLevel {
+    fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
+        Self(Arc::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
+    }
+
+    /// From here on, logs what `level` says: a value of `log.level` that was checked.
+    pub fn set(&self, level: &str) {
+        if let Err(error) = (self.0)(filter(level)) {
+            tracing::error!(error, "the log level cannot be changed");
+        }
+    }
+}
+
+/// What of all events is logged: the hot path asks it only for lines that it lets through.
+fn filter(level: &str) -> EnvFilter {
+    // The level was checked with the configuration. The server library tells of every start and
+    // stop; so do we.
+    let level = format!("poem=warn,{level}");
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Below this it would log the frames as they are, with the text of messages.
+    match "tungstenite=debug".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    }
+}
+
 /// Sends log lines to standard error, from a thread of their own. Lines are dropped, and counted,
-/// rather than hold up a message. Keep the guard until the end: it writes what is queued.
-pub fn start_log(config: &Log) -> WorkerGuard {
+/// rather than hold up a message.
+pub fn start_log(config: &Log) -> Logging {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(config.queue)
         .lossy(true)
         .thread_name("confab-log")
         .finish(io::stderr());
-    // The level was checked with the configuration. The server library tells of every start and
-    // stop; so do we.
-    let level = format!("poem=warn,{}", config.level);
-    let mut filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Below this it would log the frames as they are, with the text of messages.
-    if let Ok(quiet) = "tungstenite=debug".parse() {
-        filter = filter.add_directive(quiet);
-    }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let result = match config.format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter(&config.level)).with_writer(writer);
+    let (level, result) = match config.format {
+        LogFormat::Text => {
+            let builder = builder.with_ansi(false).with_filter_reloading();
+            (LogLevel::of(builder.reload_handle()), builder.try_init())
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            (LogLevel::of(builder.reload_handle()), builder.try_init())
+        }
     };
     if let Err(error) = result {
         tracing::warn!(%error, "another logger is in place");
@@ -57,7 +93,7 @@ pub fn start_log(config: &Log) -> WorkerGuard {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(at, message = %message.escape_debug(), "a panic was contained");
     }));
-    guard
+    Logging { level, _writer: guard }
 }
 
 /// Gathers metrics in this process.
@@ -92,6 +128,7 @@ pub async fn upkeep(handle: PrometheusHandle, publish: impl Fn(), stop: Cancella
 fn describe() {
     crate::auth::describe_metrics();
     crate::bus::redis::describe_metrics();
+    crate::reload::describe_metrics();
     describe_gauge!("confab_build_info", "The version that runs; always 1.");
     describe_gauge!("confab_websocket_connections", "Sessions open on this node.");
     describe_counter!("confab_websocket_closed_total", "Sessions that ended, by reason.");

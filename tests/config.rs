@@ -208,3 +208,32 @@ fn the_help_says_what_an_operator_needs() {
         assert!(help.contains(part), "{part} in\n{help}");
     }
 }
+
+#[test]
+fn what_is_compiled_in_is_shown() {
+    let operator = Operator::with("nonsense");
+    let output = operator.run(&["plugins"]);
+    assert_eq!(output.status.code(), Some(0));
+    for name in confab::registry::manifests().iter().map(|manifest| manifest.name) {
+        assert!(stdout(&output).lines().any(|line| line.starts_with(name)), "{name}");
+        let page = operator.run(&["plugins", name]);
+        assert!(stdout(&page).contains(&format!("\n# {name}\n")), "{name}: its manual");
+        let json = operator.run(&["plugins", name, "--json"]);
+        let json: serde_json::Value = serde_json::from_str(stdout(&json)).unwrap();
+        assert_eq!(json["name"], name);
+        let version = operator.run(&["--version"]);
+        assert!(stdout(&version).contains(&format!(" {name}")), "{name}");
+    }
+    let output = operator.run(&["plugins", "fliter"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    assert!(stderr(&output).contains("did you mean \"filter\"?"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_schema_is_the_shipped_one() {
+    let output = Operator::with("nonsense").run(&["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/confab.schema.json");
+    assert!(stdout(&output) == std::fs::read_to_string(file).unwrap());
+}

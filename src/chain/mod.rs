@@ -12,6 +12,7 @@ mod share;
 mod timing;
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,7 +24,7 @@ use crate::{
     code::{Code, Refusal},
     config::{OnError, PluginEntry},
 };
-use entry::{Answer, Entry, Ran};
+use entry::{Answer, Entry, Failure, Ran};
 pub use host::{Bots, NoBots};
 pub use passage::{Passage, Refused};
 pub use rehearsal::{Did, Rehearsal, Step};
@@ -49,6 +50,21 @@ pub struct BuildError {
     pub entry: usize,
     /// What is wrong; the paths begin at the entry.
     pub problems: Vec<Problem>,
+}
+
+/// An entry whose plugin did not start.
+#[derive(Debug)]
+pub struct StartError {
+    /// Its place in the configuration, from 0.
+    pub entry: usize,
+    name: Arc<str>,
+    why: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin entry \"{}\" did not start: {}", self.name, self.why)
+    }
 }
 
 impl Chain {
@@ -91,23 +107,32 @@ impl Chain {
     /// Starts every plugin that does not run yet, in order, but for entries that are off.
     ///
     /// # Errors
-    /// The first that does not start, by the entry's name. Those started before it are stopped
-    /// again.
-    pub async fn start(&self, bots: &Arc<dyn Bots>) -> Result<(), String> {
+    /// The first that does not start. Those started before it are stopped again.
+    pub async fn start(&self, bots: &Arc<dyn Bots>) -> Result<(), StartError> {
         let mut started: Vec<&Entry> = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.is_on()) {
-            if entry.instance().runs() {
-                continue;
-            }
+        for (place, entry) in self.unstarted() {
             if let Err(failure) = entry.instance().start(bots).await {
                 for entry in started {
                     entry.stop().await;
                 }
-                return Err(format!("plugin entry \"{}\" did not start: {failure}", entry.name()));
+                let (name, why) = (Arc::clone(entry.name()), failure.to_string());
+                return Err(StartError { entry: place, name, why });
             }
             started.push(entry);
         }
         Ok(())
+    }
+
+    /// What a [`start`](Self::start) that was given up after `limit` waited for.
+    pub fn start_timed_out(&self, limit: Duration) -> Option<StartError> {
+        let (place, entry) = self.unstarted().next()?;
+        let why = Failure::Timeout(limit).to_string();
+        Some(StartError { entry: place, name: Arc::clone(entry.name()), why })
+    }
+
+    fn unstarted(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter(|(_, entry)| entry.is_on() && !entry.instance().runs())
     }
 
     /// Stops every plugin that runs, in order. Bounded by the caller's grace.
@@ -118,7 +143,11 @@ impl Chain {
     }
 
     /// Waits until the last event of this chain has passed, then stops what `successor` does not
-    /// go on with.
+    /// go on with. A chain that never took events, because it did not start in whole, retires in
+    /// favour of the one that goes on.
+    ///
+    /// Invariant: nothing is stopped that an event may still meet. Until this chain is gone the
+    /// successor is held, so the successor's own retirement waits for both.
     pub async fn retire(self: Arc<Self>, successor: &Chain) {
         let (gone, entries) = (self.gone.clone(), Arc::clone(&self.entries));
         let instances: Vec<_> =
@@ -217,5 +246,8 @@ fn whole_seconds(time: Duration) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
+#[cfg(test)]
+#[path = "succession_tests.rs"]
+mod succession;
 #[cfg(test)]
 mod tests;

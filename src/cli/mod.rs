@@ -7,8 +7,11 @@ mod explain;
 mod migrate;
 mod new_plugin;
 mod online;
+mod option_rows;
 mod output;
 mod plugin;
+mod plugins;
+mod schema;
 mod serve;
 mod stage;
 mod test;
@@ -18,7 +21,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use confab_plugin::Manifest;
 
-use crate::config::{Environment, Flags, Loaded, load};
+use crate::{
+    config::{Environment, Flags, Loaded, Sources, load},
+    shutdown,
+};
 
 /// The exit status of a command that failed.
 pub const FAILURE: u8 = 1;
@@ -79,6 +85,11 @@ enum Command {
     },
     /// Show the effective configuration as TOML, each value with its origin; secrets are not shown
     Config,
+    /// Show the plugins that are compiled in; with a NAME, its options, defaults and manual
+    #[command(long_about = plugins::ABOUT)]
+    Plugins(plugins::Plugins),
+    /// Print the JSON Schema of the configuration, for editors: with every plugin's options
+    Schema,
     /// Try events on the chain of a configuration, and compare what becomes of them with what is
     /// expected
     #[command(long_about = test::ABOUT)]
@@ -119,7 +130,8 @@ struct Options {
 ///
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
-    let matches = plugin::with_commands(Cli::command(), manifests).get_matches();
+    let program = Cli::command().long_version(plugins::version(manifests));
+    let matches = plugin::with_commands(program, manifests).get_matches();
     if let Some(status) = plugin::run(&matches, manifests) {
         return status;
     }
@@ -136,7 +148,12 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
     let environment = Environment::of_process();
     match command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            with_config(&environment, &flags, manifests, |loaded| serve::run(loaded, manifests))
+            shutdown::survive_hangups();
+            let manifests = manifests.to_vec();
+            let sources = Sources { environment, flags, manifests };
+            with_config(&sources.environment, &sources.flags, &sources.manifests, |loaded| {
+                serve::run(loaded, sources.clone())
+            })
         }
         Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
@@ -145,6 +162,8 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Config => {
             with_config(&environment, &flags, manifests, |loaded| config::run(&loaded, manifests))
         }
+        Command::Plugins(what) => plugins::run(&what, manifests),
+        Command::Schema => schema::run(manifests),
         Command::Test(what) => test::run(&what, &environment, &flags, manifests),
         Command::Explain(what) => {
             flags.no_secrets = true;

@@ -7,9 +7,10 @@ use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 62] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 63] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
+    ("server", "reload_timeout", "1s", "5m"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "leeway", "0s", "5m"),
@@ -72,6 +73,16 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 62] = [
     ("plugins", "job_max_backoff", "10ms", "1h"),
 ];
 
+/// The keys that are paths of files and folders: they must not be empty.
+pub(super) const PATHS: [(&str, &str); 6] = [
+    ("store", "path"),
+    ("auth", "secret_key_file"),
+    ("auth", "private_key_file"),
+    ("auth", "public_key_file"),
+    ("store.mongo", "uri_file"),
+    ("bus.redis", "url_file"),
+];
+
 /// Checks the values of one layer, whose types are known to be right.
 pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -83,15 +94,7 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
             findings.push(Finding::at(&tables::path(table, key), message));
         }
     }
-    let paths = [
-        ("store", "path"),
-        ("auth", "secret_key_file"),
-        ("auth", "private_key_file"),
-        ("auth", "public_key_file"),
-        ("store.mongo", "uri_file"),
-        ("bus.redis", "url_file"),
-    ];
-    for (table, key) in paths {
+    for (table, key) in PATHS {
         if get(table, key).and_then(Value::as_str) == Some("") {
             findings.push(Finding::at(&tables::path(table, key), "the path is empty"));
         }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The longest label of an entry.
-const MAX_LABEL: usize = 64;
+pub(super) const MAX_LABEL: usize = 64;
 
 /// Checks the entries of one layer. `wrong` are the entries' values that are known to be wrong,
 /// and are gone from `entries`.

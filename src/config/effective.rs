@@ -12,7 +12,7 @@ use super::{
     tables::{self, TABLES, Table},
 };
 
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// The configuration as a TOML document with a comment on each line that says where the value
 /// came from. Secrets are not shown.
@@ -76,7 +76,7 @@ fn chain_entry(
 }
 
 /// A value without the secrets that it may hold.
-fn redact(key: &str, value: &Value) -> Value {
+pub(super) fn redact(key: &str, value: &Value) -> Value {
     match value {
         Value::Object(table) => {
             let redacted = table.iter().map(|(key, value)| (key.clone(), redact(key, value)));

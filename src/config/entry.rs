@@ -1,6 +1,6 @@
 //! One entry of the chain, as `[[plugins]]` gives it.
 
-use confab_plugin::{Duration, EventKind};
+use confab_plugin::{Duration, EventKind, Manifest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,15 @@ pub struct PluginEntry {
 }
 
 impl PluginEntry {
+    /// The plugins of the chain where no file says otherwise.
+    pub const DEFAULT_CHAIN: [&str; 2] = ["metrics", "log"];
+
+    /// The chain where no file says otherwise, without what is not compiled in.
+    pub fn default_chain(manifests: &[Manifest]) -> Vec<Self> {
+        let built_in = |name: &&str| manifests.iter().any(|manifest| manifest.name == *name);
+        Self::DEFAULT_CHAIN.into_iter().filter(built_in).map(Self::of).collect()
+    }
+
     /// An entry for this plugin with nothing else said.
     pub fn of(plugin: &str) -> Self {
         Self {

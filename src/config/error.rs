@@ -82,6 +82,11 @@ impl ConfigError {
         &self.message
     }
 
+    /// What to do about it, if that is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// For errors of one file, the order in which they stand there.
     pub(super) fn order(&self) -> (usize, usize) {
         match &self.place {
@@ -170,6 +175,12 @@ impl std::error::Error for ConfigErrors {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning(pub(super) ConfigError);
 
+impl AsRef<ConfigError> for Warning {
+    fn as_ref(&self) -> &ConfigError {
+        &self.0
+    }
+}
+
 impl Warning {
     /// The warning as text, with colours if `colour`.
     pub fn render(&self, colour: bool) -> String {
@@ -211,6 +222,20 @@ impl fmt::Display for Place {
 
 fn clean(text: &str) -> String {
     text.chars().map(printable).collect()
+}
+
+/// The text on one line, for a log or a program: what could command a terminal, forge a line or
+/// hide is escaped as Rust escapes it.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\t' || printable(c) != c {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A file could not be read.
@@ -267,5 +292,6 @@ error: no such thing
         let place = Place::Variable("CONFAB_\x1b[2J".into());
         let text = ConfigErrors::new(vec![ConfigError::new("\x07\u{202e}", place)]).to_string();
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']));
+        assert_eq!(escape("é \"\x1b[m\"\r\n\u{202e}\t"), "é \"\\u{1b}[m\"\\r\\n\\u{202e}\\t");
     }
 }

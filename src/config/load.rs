@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     bounds, chain,
     document::{Finding, Path, Target},
+    entry::PluginEntry,
     environment::Environment,
     error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
     files::Files,
@@ -58,6 +59,27 @@ impl Flags {
     }
 }
 
+/// All that decides what the configuration is: what a reload goes back to.
+#[derive(Clone)]
+pub struct Sources {
+    /// The process's environment, as it was at the start.
+    pub environment: Environment,
+    /// What the command line says.
+    pub flags: Flags,
+    /// The compiled-in plugins.
+    pub manifests: Vec<Manifest>,
+}
+
+impl Sources {
+    /// See [`load`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn load(&self) -> Result<Loaded, ConfigErrors> {
+        load(&self.environment, &self.flags, &self.manifests)
+    }
+}
+
 /// A configuration that holds, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -71,6 +93,17 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What works, and is probably not meant.
     pub warnings: Vec<Warning>,
+    /// Where the entries of the chain stand.
+    entries: Vec<Place>,
+}
+
+impl Loaded {
+    /// An error that only shows when entry `number` of the chain is brought to life, with the
+    /// place where that entry stands.
+    pub fn entry_error(&self, number: usize, message: impl Into<String>) -> ConfigError {
+        let place = self.entries.get(number).cloned().unwrap_or(Place::Default);
+        ConfigError::new(message, place)
+    }
 }
 
 /// Reads the configuration in all its layers and checks it whole. Reads files; opens no
@@ -84,7 +117,7 @@ pub fn load(
     manifests: &[Manifest],
 ) -> Result<Loaded, ConfigErrors> {
     let Gathered { mut layers, files, unreadable: mut errors, unknown, mut warnings } =
-        gather(environment, flags);
+        gather(environment, flags, manifests);
     // What an unreadable file would have said is not known, so no rule between keys can be held
     // against the rest.
     let complete = errors.is_empty();
@@ -113,6 +146,11 @@ pub fn load(
         warnings.extend(odd);
     }
     let mut origins = Origins::collect(&merged, &layers);
+    let entries = merged.entries.iter().filter_map(|(layer, index)| {
+        let path = ["plugins".into(), (*index).into(), "use".into()];
+        Some(layers.get(*layer)?.place(&path, Target::Value))
+    });
+    let entries = entries.collect();
     let mut config = merged.config;
     for secret in Secrets::ALL {
         match secret.take(&layers, &mut config, environment, !flags.no_secrets) {
@@ -135,7 +173,7 @@ pub fn load(
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
     }
-    Ok(Loaded { config, origins, files, warnings })
+    Ok(Loaded { config, origins, files, warnings, entries })
 }
 
 /// The layers, each with what is already known to be wrong in it.
@@ -149,10 +187,11 @@ struct Gathered {
     warnings: Vec<Warning>,
 }
 
-fn gather(environment: &Environment, flags: &Flags) -> Gathered {
+fn gather(environment: &Environment, flags: &Flags, manifests: &[Manifest]) -> Gathered {
     let Files { paths, layers: read, errors, warnings } =
         Files::read(environment, flags.config.as_deref(), 1);
-    let mut defaults = match serde_json::to_value(Config::default()) {
+    let defaults = Config { plugins: PluginEntry::default_chain(manifests), ..Config::default() };
+    let mut defaults = match serde_json::to_value(defaults) {
         Ok(Value::Object(tree)) => tree,
         _ => Map::new(),
     };

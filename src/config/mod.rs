@@ -6,13 +6,17 @@
 mod bounds;
 mod bus;
 mod chain;
+mod changes;
 mod document;
+mod draft07;
 pub mod effective;
 mod entry;
 mod environment;
 mod error;
 mod files;
+mod fingerprint;
 mod given;
+pub mod json_schema;
 mod layers;
 mod load;
 mod log_level;
@@ -27,7 +31,7 @@ pub mod sections;
 mod sensitive;
 mod source;
 pub mod strict;
-mod suggest;
+pub(crate) mod suggest;
 mod tables;
 pub mod template;
 mod variables;
@@ -38,14 +42,15 @@ mod tests;
 
 pub use bus::{Bus, Redis};
 pub(crate) use chain::is_label;
+pub use changes::{Change, changes};
 pub use entry::{Mode, OnError, PluginEntry};
 pub use environment::{DEFAULT_FILE, Environment};
-pub use error::{ConfigError, ConfigErrors, Warning};
+pub use error::{ConfigError, ConfigErrors, Warning, escape};
+pub use fingerprint::Fingerprint;
 pub use layers::{Origin, Origins};
-pub use load::{Flags, Loaded, load};
+pub use load::{Flags, Loaded, Sources, load};
 pub use secret::Secret;
 pub use sections::{
     Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,
 };
 pub(crate) use source::columns;
-pub(crate) use suggest::did_you_mean;

@@ -42,7 +42,7 @@ impl Default for Config {
             store: Store::default(),
             bus: Bus::default(),
             log: Log::default(),
-            plugins: vec![PluginEntry::of("metrics"), PluginEntry::of("log")],
+            plugins: PluginEntry::DEFAULT_CHAIN.map(PluginEntry::of).to_vec(),
         }
     }
 }
@@ -54,7 +54,8 @@ pub struct Server {
     /// Where apps and browsers connect.
     #[schemars(extend("format" = "confab-address"))]
     pub listen: SocketAddr,
-    /// Where Prometheus and health checks connect: /metrics, /healthz, /readyz. Keep it private.
+    /// Where Prometheus, health checks and the operator connect: /metrics, /healthz, /readyz,
+    /// /reload. Keep it private.
     #[schemars(extend("format" = "confab-address"))]
     pub admin_listen: SocketAddr,
     /// Serve the web chat at /.
@@ -69,6 +70,9 @@ pub struct Server {
     /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits. At
     /// most 1h.
     pub drain_grace: Duration,
+    /// How long a reload may take to read the configuration and to start new plugins; then it
+    /// fails, and the configuration of before goes on. From 1s to 5m.
+    pub reload_timeout: Duration,
 }
 
 impl Default for Server {
@@ -81,6 +85,7 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             worker_threads: 0,
             drain_grace: Duration::from_secs(10),
+            reload_timeout: Duration::from_secs(30),
         }
     }
 }

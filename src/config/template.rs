@@ -12,6 +12,8 @@ use super::{
 };
 
 const HEAD: &str = "\
+#:schema ./confab.schema.json
+#
 # confab.toml: every key of the configuration, with its default. Without this file, or with an
 # empty one, confab does the same.
 #
@@ -29,7 +31,9 @@ const HEAD: &str = "\
 # A key replaces the same key of an earlier layer. The [[plugins]] of this file and of conf.d
 # follow each other in one chain. Relative paths begin where the daemon was started.
 #
-# `confab check` says what is wrong with it, `confab config` what holds and why.
+# `confab check` says what is wrong with it, `confab config` what holds and why. Editors that know
+# TOML complete and check it by the first line; `confab schema >confab.schema.json` writes what
+# they need beside it.
 ";
 
 const CHAIN: &str = "\

@@ -82,6 +82,12 @@ impl Dispatch {
         self.chain.load_full()
     }
 
+    /// Lets new events begin with another chain. Events in flight end on the one they began with,
+    /// which is returned.
+    pub fn replace_chain(&self, chain: Arc<Chain>) -> Arc<Chain> {
+        self.chain.swap(chain)
+    }
+
     /// Sends an event of an HTTP call through the chain.
     ///
     /// # Errors

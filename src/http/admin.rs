@@ -1,12 +1,15 @@
-//! The admin listener: `/metrics`, `/healthz`, `/readyz`. Never on the public listener.
+//! The admin listener: `/metrics`, `/healthz`, `/readyz`, `/reload`. Never on the public listener.
 
 use std::{sync::Arc, time::Duration};
 
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{EndpointExt, IntoEndpoint, IntoResponse, Response, Route, endpoint::make, get};
+use poem::{EndpointExt, IntoEndpoint, IntoResponse, Response, Route, endpoint::make, get, post};
 
-use super::failure::{self, Failure};
+use super::{
+    failure::{self, Failure},
+    reload::{self, Reload},
+};
 use crate::{
     code::{Code, Refusal},
     dispatch::Dispatch,
@@ -23,6 +26,7 @@ pub fn routes(
     dispatch: Arc<Dispatch>,
     store: Arc<dyn Store>,
     hub: Arc<Hub>,
+    reloads: Arc<dyn Reload>,
 ) -> impl IntoEndpoint<Endpoint: 'static> {
     let render = make(move |_| {
         let (metrics, dispatch) = (metrics.clone(), Arc::clone(&dispatch));
@@ -41,10 +45,15 @@ pub fn routes(
             }
         }
     });
+    let reload = make(move |request| {
+        let reloads = Arc::clone(&reloads);
+        async move { reload::answer(&request, &*reloads).await }
+    });
     Route::new()
         .at("/metrics", get(render))
         .at("/healthz", get(make(|_| async { "alive\n" })))
         .at("/readyz", get(ready))
+        .at("/reload", post(reload))
         .catch_all_error(async |error| failure::shape(error))
 }
 

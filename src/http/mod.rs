@@ -14,6 +14,7 @@ mod failure;
 mod json;
 mod origin;
 mod profile;
+mod reload;
 mod server;
 mod web;
 mod ws;
@@ -37,6 +38,8 @@ use crate::{
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
+pub use origin::AllowedOrigins;
+pub use reload::{NotReloaded, Reload, Reloaded, Told};
 pub use server::{Serving, bind, serve};
 
 /// How many addresses the login rate remembers.
@@ -51,7 +54,7 @@ pub struct State {
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
-    allowed_origins: Vec<String>,
+    allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
     sessions: ws::Sessions,
 }
@@ -65,6 +68,7 @@ impl State {
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
         accounts: Accounts,
+        allowed_origins: Arc<AllowedOrigins>,
     ) -> Self {
         let limits = &config.limits;
         let rate = Rate::new(limits.auth_rate, Duration::from_secs(60), limits.auth_burst);
@@ -76,7 +80,7 @@ impl State {
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
-            allowed_origins: config.server.allowed_origins.clone(),
+            allowed_origins,
             attempts: KeyedRate::new(rate, ADDRESSES),
             sessions: ws::Sessions::from(limits),
         }
@@ -119,7 +123,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         routes = web::add(routes);
     }
     let limit = config.limits.body.as_usize();
-    let allowed: Arc<[String]> = config.server.allowed_origins.as_slice().into();
+    let allowed = Arc::clone(&state.allowed_origins);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
     routes

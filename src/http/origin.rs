@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -13,17 +14,41 @@ use crate::code::{Code, Refusal};
 /// What a browser may remember of a preflight's answer, in seconds.
 const PREFLIGHT_AGE: u32 = 600;
 
+/// The sites of `server.allowed_origins`, which a reload can change.
+#[derive(Debug)]
+pub struct AllowedOrigins(ArcSwap<Vec<String>>);
+
+impl AllowedOrigins {
+    /// These sites.
+    pub fn new(sites: &[String]) -> Self {
+        Self(ArcSwap::from_pointee(sites.to_vec()))
+    }
+
+    /// From here on, these.
+    pub fn replace(&self, sites: &[String]) {
+        self.0.store(Arc::new(sites.to_vec()));
+    }
+
+    /// Checks the `Origin` that browsers send.
+    ///
+    /// # Errors
+    /// `origin_not_allowed`.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        check(headers, &self.0.load())
+    }
+}
+
 /// Keeps other sites' pages out, and tells a browser that listed ones may (the CORS protocol of
 /// the Fetch standard).
 pub async fn guard<E: Endpoint>(
     endpoint: Arc<E>,
     request: Request,
-    allowed: &[String],
+    allowed: &AllowedOrigins,
 ) -> poem::Result<Response> {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
         return Ok(endpoint.call(request).await?.into_response());
     };
-    if let Err(refusal) = check(request.headers(), allowed) {
+    if let Err(refusal) = allowed.check(request.headers()) {
         return Ok(Failure(refusal).into_response());
     }
     let preflight = request.method() == Method::OPTIONS
@@ -50,7 +75,7 @@ pub async fn guard<E: Endpoint>(
 ///
 /// # Errors
 /// `origin_not_allowed`.
-pub fn check(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
+fn check(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     if allowed.iter().any(|site| site == "*" || site.eq_ignore_ascii_case(origin)) {

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use poem::{IntoEndpoint, Server};
@@ -20,6 +21,8 @@ pub struct Serving<E> {
     pub listener: TcpListener,
     /// Open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// From the first byte of a request until its answer begins.
+    pub request: Duration,
     /// The routes.
     pub endpoint: E,
 }
@@ -55,7 +58,7 @@ where
     let bounds = Bounds {
         connections: serving.connections,
         per_address: limits.connections_per_address,
-        request: limits.request_timeout.0,
+        request: serving.request,
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };

@@ -75,8 +75,7 @@ impl Daemon {
     /// The same with another program than the built one.
     pub fn start_program(program: &Path, toml: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let auth = if toml.contains("[auth]") { "" } else { FAST };
-        fs::write(folder.path().join("confab.toml"), format!("{auth}{toml}")).expect("written");
+        configure(folder.path(), toml);
         let path = |name| folder.path().join(name).display().to_string();
         let mut variables = vec![("CONFAB_CONFIG".to_owned(), path("confab.toml"))];
         let Some(backends) = Backends::wanted() else {
@@ -87,6 +86,11 @@ impl Daemon {
         let daemon = Self::spawned(program, folder, variables);
         daemon.wait_until_ready();
         daemon
+    }
+
+    /// Gives it another configuration, for the next reload or start.
+    pub fn configure(&self, toml: &str) {
+        configure(self.folder.path(), toml);
     }
 
     /// Waits until `/readyz` says so: MongoDB is reached in the background.
@@ -219,6 +223,13 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", self.log());
         }
     }
+}
+
+/// Writes `confab.toml`. Passwords are cheap, at the end of the file, unless it has an `[auth]` of
+/// its own.
+fn configure(folder: &Path, toml: &str) {
+    let auth = if toml.contains("[auth]") { "" } else { FAST };
+    fs::write(folder.join("confab.toml"), format!("{toml}\n{auth}")).expect("written");
 }
 
 /// A command for the built program, without any of this process's variables.

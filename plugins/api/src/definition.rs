@@ -23,7 +23,8 @@ pub trait Definition: Plugin + Sized {
     const COMMANDS: &'static [Command] = &[];
     /// The typed options. Derive `Deserialize` and `JsonSchema`, with
     /// `#[serde(deny_unknown_fields)]`, and give each field a doc comment: it becomes the
-    /// option's help.
+    /// option's help. Types of your own in it derive `Serialize` too: then the JSON Schema tells
+    /// the defaults.
     type Options: DeserializeOwned + JsonSchema;
 
     /// Checks the options and builds the plugin for the entry named `entry`. Pure: no I/O, so

@@ -36,6 +36,11 @@ pub trait Plugin: Send + Sync + 'static {
     /// [`Definition::new`](crate::Definition::new). Keep what `host` gives: work in the
     /// background, a bot's account.
     ///
+    /// At a reload an entry whose options or `job_…` keys changed gets a new instance, which is
+    /// started while the old one still takes events: it must be able to share files and ports.
+    /// An entry that did not change keeps its instance. A start that takes longer than
+    /// `server.reload_timeout` is dropped at an `await`, and not followed by `stop`.
+    ///
     /// In a rehearsal ([`Host::is_rehearsal`]) touch nothing that others see.
     ///
     /// # Errors

@@ -124,8 +124,19 @@ impl FromStr for ByteSize {
     }
 }
 
+/// What is parsed as a duration, for JSON Schemas; but a number out of range matches too.
+const DURATION: &str = concat!(
+    r"^(0|\s*([0-9][0-9\s]*(\.[0-9\s]*[0-9]\s*)?",
+    "(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|",
+    "hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)",
+    r"\s*)+)$",
+);
+
+/// What is parsed as a size, for JSON Schemas; but a number out of range matches too.
+const BYTE_SIZE: &str = r"^\s*[0-9]+\s*([KkMmGg][Ii]?)?[Bb]\s*$";
+
 macro_rules! written_as_text {
-    ($type:ident, $format:literal, $pattern:literal) => {
+    ($type:ident, $format:literal, $pattern:expr) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -144,8 +155,8 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(Duration, "confab-duration", "^[0-9]+ ?[a-z]+( ?[0-9]+ ?[a-z]+)*$");
-written_as_text!(ByteSize, "confab-bytes", "^[0-9]+ ?([KMG]i?)?B$");
+written_as_text!(Duration, "confab-duration", DURATION);
+written_as_text!(ByteSize, "confab-bytes", BYTE_SIZE);
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -163,6 +174,9 @@ impl<'de> Deserialize<'de> for ByteSize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -184,6 +198,27 @@ mod tests {
         assert_eq!("16 MB".parse::<ByteSize>(), Ok(ByteSize(16_000_000)));
         for bad in ["", "512", "KiB", "1.5MiB", "-1B", "99999999999GiB", "5 apples"] {
             assert_eq!(bad.parse::<ByteSize>(), Err(InvalidByteSize), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_pattern_of_durations_is_what_is_parsed(
+            text in "( ?[0-9]{1,2} ?(ns|us|µs|ms|s|sec|min|mins|M|yr|yrs|x|S)? ?){0,3}",
+            odd in "[0-9 .smhdMS]{0,8}",
+        ) {
+            let pattern = Regex::new(DURATION).unwrap();
+            prop_assert_eq!(pattern.is_match(&text), text.parse::<Duration>().is_ok(), "{}", text);
+            // A fraction may be finer than a nanosecond.
+            prop_assert!(pattern.is_match(&odd) || odd.parse::<Duration>().is_err(), "{}", odd);
+        }
+
+        #[test]
+        fn the_pattern_of_sizes_is_what_is_parsed(text in " ?[0-9]{0,4} ?[KkMGT]?i?[Bb]? ?") {
+            let pattern = Regex::new(BYTE_SIZE).unwrap();
+            prop_assert_eq!(pattern.is_match(&text), text.parse::<ByteSize>().is_ok(), "{}", text);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use confab_plugin::{ByteSize, Problem};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The smallest file that is worth a rotation.
 const MIN_SIZE: ByteSize = ByteSize::kib(1);
@@ -50,7 +50,7 @@ impl Default for Options {
 }
 
 /// When lines are forced to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sync {
     /// After each line.

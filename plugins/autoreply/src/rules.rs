@@ -3,7 +3,7 @@
 use confab_plugin::{Problem, Segment, text};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::template::Template;
 
@@ -20,7 +20,7 @@ const MAX_COMPILED: usize = 1 << 20;
 const MAX_LOOKED_AT: usize = 4096;
 
 /// One rule: what a message has in it, and the reply. Either `match` or `words`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// A regular expression, without regard to case, anywhere in the message. At most 1000

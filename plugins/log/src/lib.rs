@@ -10,7 +10,7 @@ use confab_plugin::{
     Context, Decision, Definition, Event, EventKind, Outcome, Plugin, Problem, async_trait,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use fields::Fields;
 
@@ -51,7 +51,7 @@ impl Default for Options {
 }
 
 /// The level of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Something is broken.
@@ -66,8 +66,8 @@ pub enum Level {
     Trace,
 }
 
-/// A sort of outcome: see [`Decision::as_str`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// A sort of outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
     /// It took effect.

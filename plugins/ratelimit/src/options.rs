@@ -2,7 +2,7 @@
 
 use confab_plugin::{Duration, EventKind, Problem, Segment};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     buckets::Buckets,
@@ -51,7 +51,7 @@ impl Default for Options {
 }
 
 /// One limit.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleOptions {
     /// Who has a bucket of tokens.
@@ -76,7 +76,7 @@ const fn second() -> Duration {
 }
 
 /// Who has a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Per {
     /// Each user, from all devices together. Counts nothing before a login.

@@ -2,7 +2,7 @@
 
 use confab_plugin::Problem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{glyph::glyphs, mask::Mask};
 
@@ -12,7 +12,7 @@ const MAX_DOMAINS: usize = 1000;
 const MAX_KEEP: u8 = 4;
 
 /// What is masked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum What {
     /// Payment card numbers.

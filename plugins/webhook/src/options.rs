@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use confab_plugin::{ByteSize, Decision, Problem};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     secret::{Key, Secret},
@@ -19,7 +19,7 @@ const MIN_CONNECT: Duration = Duration::from_millis(1);
 const MAX_CONNECT: Duration = Duration::from_secs(60);
 
 /// What the service is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It is asked about each event before the event takes effect, and decides.
@@ -29,7 +29,7 @@ pub enum Mode {
 }
 
 /// How an event ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
     /// It took effect.
@@ -66,7 +66,7 @@ pub struct Options {
     /// What requests are signed with: whsec_ and at least 24 bytes in base64, or any other text
     /// of at least 24 bytes. Without it, or `secret_file`, requests are not signed.
     #[serde(default)]
-    #[schemars(with = "Option<String>", length(min = 24))]
+    #[schemars(with = "Option<String>", length(min = 24), extend("writeOnly" = true))]
     pub secret: Option<Secret>,
     /// A file with the secret in it, read at the start. Line ends after it do not count.
     #[serde(default)]

@@ -18,6 +18,9 @@ pub fn with_dependency(text: &str, name: &Name) -> Result<String, String> {
     let mut place = header + 1;
     for (number, line) in section {
         let Some((key, how)) = line.split_once('=') else { continue };
+        if key.trim_start().starts_with('#') {
+            continue;
+        }
         let key = key.trim().trim_matches('"');
         if key == package {
             return Err(format!("Cargo.toml has the dependency {package} already"));
@@ -65,7 +68,7 @@ pub fn with_manifest(text: &str, name: &Name) -> Result<String, String> {
         (Some((number, _)), _) => (number + 1, *number),
         (None, Some((number, _))) => (first_of(&lines, *number), *number),
         (None, None) => {
-            let list = lines.iter().position(|line| line.trim_end().ends_with("vec!["));
+            let list = lines.iter().position(|line| line.trim_end().ends_with("&["));
             let list = list.ok_or("src/registry.rs has no list of manifests")?;
             let indent = format!("{}    ", indent(lines.get(list).unwrap_or(&"")));
             return Ok(insert(&lines, list + 1, &format!("{indent}{line}")));
@@ -111,7 +114,8 @@ mod tests {
         [at - 1, at, at + 1].map(|at| lines.get(at).unwrap_or(&"").trim().to_owned())
     }
 
-    const CARGO: &str = "[package]\nname = \"confab\"\n\n[dependencies]\n# The plugins.\n\
+    const CARGO: &str = "[package]\nname = \"confab\"\n\n[dependencies]\n# Such as:\n\
+        #     confab-brief = { path = \"plugins/brief\" }\n# The plugins.\n\
         confab-filter = { path = \"plugins/filter\" }\n\
         confab-log = { path = \"plugins/log\", optional = true }\n\n\
         confab-plugin.workspace = true\nserde = \"1\"\n\n[features]\nlog = [\"dep:confab-log\"]\n";
@@ -141,8 +145,8 @@ mod tests {
         let expected = "vec![\n        Manifest::of::<confab_filter::Filter>(),\n        \
             Manifest::of::<confab_hours::Hours>(),\n    ]\n";
         assert_eq!(text, expected);
-        let empty = with_manifest("    vec![\n    ]\n", &name("hours")).unwrap();
-        assert_eq!(empty, "    vec![\n        Manifest::of::<confab_hours::Hours>(),\n    ]\n");
+        let empty = with_manifest("    &[\n    ]\n", &name("hours")).unwrap();
+        assert_eq!(empty, "    &[\n        Manifest::of::<confab_hours::Hours>(),\n    ]\n");
         assert!(with_manifest(plain, &name("filter")).is_err());
         assert!(with_manifest("fn f() {}", &name("filter")).is_err());
     }

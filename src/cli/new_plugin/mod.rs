@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     const CARGO: &str = "[package]\nname = \"confab\"\n[dependencies]\n";
-    const REGISTRY: &str = "vec![\n]\n";
+    const REGISTRY: &str = "&[\n]\n";
 
     fn checkout() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use confab_plugin::{Context, Decision, Event, Manifest, Outcome, User, UserId};
 use crate::{
     chain::{Chain, Refused, Rehearsal},
     code::{Code, Refusal},
-    config::{PluginEntry, did_you_mean},
+    config::{PluginEntry, suggest::did_you_mean},
     store::Conversation,
     values,
 };

@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole.
 
 mod errors;
+mod json_schema;
 mod layers;
 mod mongo;
 mod redis;

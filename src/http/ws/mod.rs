@@ -71,7 +71,7 @@ pub async fn upgrade(
     Data(state): Data<&Arc<State>>,
 ) -> Result<Response, Failure> {
     let handshake = Handshake::read(request.headers())?;
-    super::origin::check(request.headers(), &state.allowed_origins)?;
+    state.allowed_origins.check(request.headers())?;
     let claims = bearer::of_websocket(request, state)?;
     let profile = state.profile(claims.user).await?;
     let named = match user.strip_prefix('@') {
