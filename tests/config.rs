@@ -174,7 +174,7 @@ fn the_production_file_is_good_and_wants_its_secrets() {
     };
     let all =
         secrets.iter().fold(Operator::with(""), |all, (name, text)| all.variable(name, *text));
-    assert!(good(&all, &["check", "--no-secrets"]).contains("3 plugins"));
+    assert!(good(&all, &["check", "--no-secrets"]).contains("4 plugins"));
     good(&all, &["check"]);
     let shown = good(&all, &["config"]);
     for line in ["uri = \"[redacted]\"  # variable MONGO_URI", "url = \"[redacted]\"  # variable"] {

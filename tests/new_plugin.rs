@@ -50,7 +50,14 @@ impl Checkout {
     /// Runs a command line of the guide on the copy, with what is built already for this tree.
     fn run(&self, line: &str) -> String {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let output = Command::new("sh")
+        let mut shell = Command::new("sh");
+        // What tests/run sets is for tests; to the daemon it would be its configuration.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CONFAB_") {
+                shell.env_remove(name);
+            }
+        }
+        let output = shell
             .args(["-euc", line])
             .env("CARGO_BUILD_BUILD_DIR", target)
             .env("CARGO_TARGET_DIR", self.built())
