@@ -1,10 +1,7 @@
 //! An HTTP service that plugins call, and that misbehaves when it is told to.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,21 +26,24 @@ pub enum Mood {
 /// A service on a free port; it ends with the test.
 pub struct Endpoint {
     address: String,
-    asked: Arc<AtomicUsize>,
+    read: Read,
 }
+
+/// The bodies of the requests that it has read.
+type Read = Arc<Mutex<Vec<String>>>;
 
 impl Endpoint {
     pub async fn start(mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
+        let read = Read::default();
+        let bodies = Arc::clone(&read);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, mood, Arc::clone(&counter)));
+                tokio::spawn(serve(stream, mood, Arc::clone(&bodies)));
             }
         });
-        Self { address, asked }
+        Self { address, read }
     }
 
     /// A URL where nobody listens.
@@ -58,13 +58,18 @@ impl Endpoint {
 
     /// How many requests it has read.
     pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.bodies().len()
+    }
+
+    /// The bodies of the requests that it has read.
+    pub fn bodies(&self) -> Vec<String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, mood: Mood, asked: Arc<AtomicUsize>) {
+async fn serve(mut stream: TcpStream, mood: Mood, read: Read) {
     while let Some(body) = request(&mut stream).await {
-        asked.fetch_add(1, Ordering::SeqCst);
+        read.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
         let hangs = match mood {
             Mood::Hangs => true,
             Mood::HangsOnWord => body.contains("hang"),

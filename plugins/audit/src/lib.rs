@@ -51,19 +51,22 @@ impl Plugin for Audit {
         }
         let (options, name) = (self.options.clone(), Arc::clone(host.entry()));
         let policy = Policy::from(&options);
-        let log = spawn_blocking(move || -> Result<Handle, HookError> {
+        let opened = spawn_blocking(move || -> Result<_, HookError> {
             let seal = match &options.key_file {
                 Some(path) => Seal::keyed(&key::read(path).map_err(HookError::new)?),
                 None => Seal::Plain,
             };
             Ok(Handle::open(&options.path, seal, &name, &policy)?)
         });
+        let (log, written) = opened.await??;
         let name = Arc::clone(host.entry());
+        let measures = Measures::register(&name);
+        measures.written(written);
         let entry = Entry {
-            log: log.await??,
+            log,
             policy,
             background: host.background(JobOrder::Pushed),
-            measures: Measures::register(&name),
+            measures,
             name,
             pushed: Mutex::new(0),
             next: AtomicU64::new(0),

@@ -13,7 +13,7 @@ use crate::{
     chain::{Head, Record, Seal},
     fields,
     files::{self, Files},
-    writer::{Policy, Writer},
+    writer::{Policy, Writer, Written},
 };
 
 /// No line is longer: a file without a line's end in so many bytes is no audit log.
@@ -93,11 +93,17 @@ pub fn lock(files: &Files) -> Result<File, OpenError> {
     }
 }
 
-/// Opens the log, whose lock the caller has, for the entry of this name. Says so in a first line.
+/// Opens the log, whose lock the caller has, for the entry of this name. Says so in a first line,
+/// and tells what was written.
 ///
 /// # Errors
 /// Whatever keeps the log from going on where it ended.
-pub fn open(files: Files, seal: Seal, entry: &str, policy: &Policy) -> Result<Writer, OpenError> {
+pub fn open(
+    files: Files,
+    seal: Seal,
+    entry: &str,
+    policy: &Policy,
+) -> Result<(Writer, Written), OpenError> {
     let path = files.current();
     let io = |error| OpenError::Io(path.clone(), error);
     match fs::symlink_metadata(&path) {
@@ -130,9 +136,9 @@ pub fn open(files: Files, seal: Seal, entry: &str, policy: &Policy) -> Result<Wr
         removed: Vec::new(),
     };
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    writer.append(entry, &lines, policy).map_err(io)?;
+    let written = writer.append(entry, &lines, policy).map_err(io)?;
     writer.finish().and_then(|()| writer.files.sync_folder()).map_err(io)?;
-    Ok(writer)
+    Ok((writer, written))
 }
 
 /// The head of the newest file that was put aside.

@@ -13,7 +13,7 @@ use crate::{
     chain::Seal,
     files::Files,
     open::{self, OpenError},
-    writer::{Policy, Writer},
+    writer::{Policy, Writer, Written},
 };
 
 /// The open logs by path, each with its lock.
@@ -38,26 +38,32 @@ struct Log {
 pub struct Handle(Arc<Log>);
 
 impl Handle {
-    /// Opens the log at `path`, or shares it, for the entry of this name. Blocks.
+    /// Opens the log at `path`, or shares it, for the entry of this name, and tells what was
+    /// written for that. Blocks.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(path: &Path, seal: Seal, entry: &str, policy: &Policy) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        seal: Seal,
+        entry: &str,
+        policy: &Policy,
+    ) -> Result<(Self, Written), OpenError> {
         let files = Files::at(path).map_err(|error| OpenError::Io(path.to_owned(), error))?;
         let path = files.current();
         let mut list = list();
         if let Some((log, _)) = list.get(&path) {
             if log.seal.same(&seal) {
-                return Ok(Self(Arc::clone(log)));
+                return Ok((Self(Arc::clone(log)), Written::default()));
             }
             return Err(OpenError::OtherKey(path));
         }
         let lock = open::lock(&files)?;
-        let writer = open::open(files, seal.clone(), entry, policy)?;
+        let (writer, written) = open::open(files, seal.clone(), entry, policy)?;
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         let log = Arc::new(Log { path: path.clone(), seal, writer });
         list.insert(path, (Arc::clone(&log), lock));
-        Ok(Self(log))
+        Ok((Self(log), written))
     }
 
     /// Waits until it is one's turn to write. Keep the handle for as long as the guard.

@@ -9,7 +9,7 @@ use std::{
 
 use confab_plugin::UserId;
 
-/// When users had their last reply. Two generations: once the young one is half of the bound, the
+/// Until when users get no reply. Two generations: once the young one is half of the bound, the
 /// old one is forgotten and the young one takes its place.
 ///
 /// Invariant: at most `max_users` entries.
@@ -32,22 +32,27 @@ impl Cooldown {
         Self { pause, half: (max_users / 2).max(1), replied: Mutex::default() }
     }
 
-    /// Whether `user` had a reply less than the pause before `now`.
+    /// Whether the pause of `user` is on.
     pub fn is_on(&self, user: UserId, now: Instant) -> bool {
-        self.replied().is_on(user, now, self.pause)
+        self.replied().is_on(user, now)
     }
 
-    /// Begins the pause of `user`; `false` if it is on already.
+    /// Begins the pause of `user`, who gets a reply; `false` if it is on already.
     pub fn begin(&self, user: UserId, now: Instant) -> bool {
+        self.begin_for(user, now, self.pause)
+    }
+
+    /// Begins a pause of another length; `false` if one is on already.
+    pub fn begin_for(&self, user: UserId, now: Instant, pause: Duration) -> bool {
         let mut replied = self.replied();
-        if replied.is_on(user, now, self.pause) {
+        if replied.is_on(user, now) {
             return false;
         }
         if replied.young.len() >= self.half {
             replied.old = mem::take(&mut replied.young);
         }
         replied.old.remove(&user);
-        replied.young.insert(user, now);
+        replied.young.insert(user, now + pause);
         true
     }
 
@@ -58,9 +63,9 @@ impl Cooldown {
 }
 
 impl Replied {
-    fn is_on(&self, user: UserId, now: Instant, pause: Duration) -> bool {
-        let last = self.young.get(&user).or_else(|| self.old.get(&user));
-        last.is_some_and(|last| now.saturating_duration_since(*last) < pause)
+    fn is_on(&self, user: UserId, now: Instant) -> bool {
+        let until = self.young.get(&user).or_else(|| self.old.get(&user));
+        until.is_some_and(|until| now < *until)
     }
 }
 

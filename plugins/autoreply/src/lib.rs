@@ -27,6 +27,10 @@ const REPLIES: &str = "confab_autoreply_replies_total";
 const MAX_DISPLAY_NAME: usize = 64;
 const MIN_COOLDOWN: Duration = Duration::from_millis(100);
 const MAX_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
+/// A message of more bytes that no rule matches begins a short pause: it was tried on all rules,
+/// and a flood of such messages would take a processor for itself.
+const LONG: usize = 256;
+const LONG_PAUSE: Duration = Duration::from_millis(100);
 /// The fewest and the most users whose last reply is remembered.
 const USERS: [u32; 2] = [100, 10_000_000];
 
@@ -142,6 +146,9 @@ impl AutoReply {
             return Reply::Cooldown;
         }
         let Some(template) = self.rules.reply(message.content()) else {
+            if message.content().len() > LONG {
+                self.cooldown.begin_for(user, cx.arrived, LONG_PAUSE.0);
+            }
             return Reply::NoMatch;
         };
         if !self.cooldown.begin(user, cx.arrived) {

@@ -143,6 +143,21 @@ fn what_matches_nothing_starts_no_cooldown() {
     assert_eq!(kit.sent().len(), 1);
 }
 
+/// Rules cost the most when none matches, and then no reply starts a cooldown.
+#[test]
+fn a_flood_of_long_messages_that_match_nothing_is_not_searched() {
+    let mut kit = kit(json!({"bot": "helper", "rules": [{"words": ["hi"], "reply": "yes"}]}));
+    kit.after(&to_bot(ann(), &"ho ".repeat(1000)), stored(1));
+    kit.after(&to_bot(bob(), "hi"), stored(1));
+    assert_eq!(kit.sent().len(), 1, "others do not wait");
+    kit.wait(Duration::from_millis(99));
+    kit.after(&to_bot(ann(), "hi"), stored(2));
+    assert_eq!(kit.sent(), []);
+    kit.wait(Duration::from_millis(1));
+    kit.after(&to_bot(ann(), "hi"), stored(3));
+    assert_eq!(kit.sent().len(), 1);
+}
+
 #[test]
 fn two_bots_of_plugins_do_not_answer_each_other() {
     let (one, mut other) = (kit(options()), kit(options()));

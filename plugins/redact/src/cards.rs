@@ -57,15 +57,16 @@ pub fn find(glyphs: &[Glyph], keep: usize) -> Vec<Card> {
 fn find_in(glyphs: &[Glyph], run: &[Digit], keep: usize, cards: &mut Vec<Card>) {
     let mut found: Vec<Range<usize>> = Vec::new();
     for start in 0..run.len() {
+        let Some(digits) = run.get(start..) else { break };
+        let Some(first) = digits.first().filter(|digit| digit.apart) else { continue };
+        let before = first.glyph.checked_sub(1).and_then(|before| glyphs.get(before));
+        let plus = before.is_some_and(|glyph| glyph.plain == '+');
+        let issuers = issuers(digits);
         for len in DIGITS {
-            let Some(digits) = run.get(start..start + len) else { break };
-            let apart = digits.first().is_some_and(|digit| digit.apart)
-                && run.get(start + len).is_none_or(|digit| digit.apart);
-            if !apart || !is_issued(digits) || !has_check_digit(digits) {
-                continue;
-            }
-            let plus = digits.first().and_then(|digit| glyphs.get(digit.glyph.checked_sub(1)?));
-            if len <= PHONE && plus.is_some_and(|glyph| glyph.plain == '+') {
+            let Some(digits) = digits.get(..len) else { break };
+            let apart = run.get(start + len).is_none_or(|digit| digit.apart);
+            let issued = issuers.iter().any(|lengths| lengths.contains(&len));
+            if !apart || !issued || !has_check_digit(digits) || (plus && len <= PHONE) {
                 continue;
             }
             match found.last_mut() {
@@ -100,12 +101,11 @@ fn has_check_digit(digits: &[Digit]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Whether some issuer gives out numbers that begin and are as long as this.
-fn is_issued(digits: &[Digit]) -> bool {
+/// The lengths of the numbers that begin as `digits` do, by issuer.
+fn issuers(digits: &[Digit]) -> Vec<&'static [usize]> {
     let first = digits.iter().take(6).fold(0, |number, digit| number * 10 + u32::from(digit.value));
-    ISSUERS
-        .iter()
-        .any(|(firsts, lengths)| firsts.contains(&first) && lengths.contains(&digits.len()))
+    let issuers = ISSUERS.iter().filter(|(firsts, _)| firsts.contains(&first));
+    issuers.map(|(_, lengths)| *lengths).collect()
 }
 
 /// The first six digits of the issuers' numbers, and how long these are.

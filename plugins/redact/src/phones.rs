@@ -136,18 +136,35 @@ fn run(glyphs: &[Glyph], mut place: usize) -> Vec<Group> {
     }
 }
 
-/// How many of `groups` are a number together: as many as can be.
+/// How many of `groups` are a number together: as many as can be, but not the begin of another
+/// number that follows.
 fn number(glyphs: &[Glyph], masked: usize, groups: &[Group]) -> Option<usize> {
-    let first = groups.first()?;
-    if !may_begin(glyphs, masked, begin(first)) {
-        return None;
+    let ends_well = |count: &usize| {
+        let Some((number, rest)) = groups.split_at_checked(*count) else { return false };
+        let end = number.last().map_or(masked, |last| last.glyphs.end);
+        rest.is_empty() || counts(glyphs, end, rest).next().is_some()
+    };
+    let mut fitting = counts(glyphs, masked, groups);
+    let most = fitting.next()?;
+    if ends_well(&most) {
+        return Some(most);
     }
-    let fits = |count: &usize| {
+    Some(fitting.find(ends_well).unwrap_or(most))
+}
+
+/// How many of `groups` can be a number together, the most first.
+fn counts<'a>(
+    glyphs: &'a [Glyph],
+    masked: usize,
+    groups: &'a [Group],
+) -> impl Iterator<Item = usize> + 'a {
+    let begins = groups.first().is_some_and(|first| may_begin(glyphs, masked, begin(first)));
+    let most = if begins { groups.len().min(MAX_DIGITS) } else { 0 };
+    (1..=most).rev().filter(|count| {
         groups.get(..*count).is_some_and(|groups| {
             has_form(groups) && groups.last().is_some_and(|last| may_end(glyphs, last.glyphs.end))
         })
-    };
-    (1..=groups.len().min(MAX_DIGITS)).rev().find(fits)
+    })
 }
 
 /// The most digits of a number, with `00` before the country's code and a `(0)` after it.

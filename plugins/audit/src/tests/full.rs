@@ -38,7 +38,7 @@ impl Small {
         let small = Self::default();
         *small.disk() = Disk { room, stuck: false, bytes: fs::read(place.log()).unwrap() };
         let policy = (&Options::default()).into();
-        let log = Handle::open(&place.log(), Seal::Plain, "test", &policy).unwrap();
+        let (log, _) = Handle::open(&place.log(), Seal::Plain, "test", &policy).unwrap();
         log.writer().await.file = Box::new(small.clone());
         small
     }

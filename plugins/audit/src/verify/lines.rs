@@ -4,8 +4,8 @@ use std::{
     collections::BTreeMap,
     fmt,
     fs::File,
-    io::{BufRead as _, BufReader, Read as _},
-    path::{Path, PathBuf},
+    io::{BufRead, BufReader, Read as _, Seek as _},
+    path::PathBuf,
 };
 
 use crate::{chain::Record, open::MAX_LINE};
@@ -33,37 +33,58 @@ pub struct Found {
     pub ended: bool,
 }
 
+/// A file of a log.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    /// The file itself, of the newest: a daemon that puts it aside meanwhile gives its name to
+    /// another.
+    held: Option<File>,
+}
+
 /// The files in the order of their first lines; each once. A file without lines comes last, as
 /// does one whose first line can't be read.
 ///
 /// # Errors
 /// A file that can't be read.
-pub fn in_order(files: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub fn in_order(files: &[PathBuf]) -> Result<Vec<Source>, String> {
     let mut known = BTreeMap::new();
     for file in files {
         let real = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
         known.entry(real).or_insert_with(|| file.clone());
     }
     let mut order = Vec::new();
+    // One is held and not all: a log may have more files than a process may have open.
+    let mut newest = None;
     for file in known.into_values() {
-        let mut lines = Lines::new(std::slice::from_ref(&file));
-        let first = lines.next().transpose()?;
+        let opened = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let place = Place { file, line: 1 };
+        let first = read(&mut BufReader::new(&opened), &place)?;
         let n = first.and_then(|line| Record::read(&line.bytes).ok()).map(|record| record.n);
-        order.push((n.unwrap_or(u64::MAX), file));
+        let key = (n.unwrap_or(u64::MAX), place.file);
+        if newest.as_ref().is_none_or(|(newest, _)| *newest < key) {
+            newest = Some((key.clone(), opened));
+        }
+        order.push(key);
     }
     order.sort();
-    Ok(order.into_iter().map(|(_, file)| file).collect())
+    let source = |(_, path)| Source { path, held: None };
+    let mut sources: Vec<_> = order.into_iter().map(source).collect();
+    if let Some(last) = sources.last_mut() {
+        last.held = newest.map(|(_, file)| file);
+    }
+    Ok(sources)
 }
 
 /// The lines of files, one after the other.
 pub struct Lines<'a> {
-    files: std::slice::Iter<'a, PathBuf>,
+    files: std::slice::Iter<'a, Source>,
     open: Option<(BufReader<File>, Place)>,
 }
 
 impl<'a> Lines<'a> {
     /// Those of `files`, in this order.
-    pub fn new(files: &'a [PathBuf]) -> Self {
+    pub fn new(files: &'a [Source]) -> Self {
         Self { files: files.iter(), open: None }
     }
 }
@@ -81,21 +102,27 @@ impl Iterator for Lines<'_> {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            let file = self.files.next()?;
-            match open(file) {
-                Ok(reader) => self.open = Some((reader, Place { file: file.clone(), line: 0 })),
+            let source = self.files.next()?;
+            match open(source) {
+                Ok(reader) => {
+                    self.open = Some((reader, Place { file: source.path.clone(), line: 0 }));
+                }
                 Err(error) => return Some(Err(error)),
             }
         }
     }
 }
 
-fn open(file: &Path) -> Result<BufReader<File>, String> {
-    let opened = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+fn open(source: &Source) -> Result<BufReader<File>, String> {
+    let opened = match &source.held {
+        Some(file) => file.try_clone().and_then(|mut file| file.rewind().map(|()| file)),
+        None => File::open(&source.path),
+    };
+    let opened = opened.map_err(|error| format!("{}: {error}", source.path.display()))?;
     Ok(BufReader::with_capacity(256 << 10, opened))
 }
 
-fn read(reader: &mut BufReader<File>, place: &Place) -> Result<Option<Found>, String> {
+fn read(reader: &mut impl BufRead, place: &Place) -> Result<Option<Found>, String> {
     let mut bytes = Vec::new();
     let read = reader.take(MAX_LINE).read_until(b'\n', &mut bytes);
     if read.map_err(|error| format!("{}: {error}", place.file.display()))? == 0 {

@@ -1,15 +1,15 @@
 //! Follows the chain from line to line, and says where it breaks and why.
 
-use std::{fmt, iter::Peekable, path::PathBuf};
+use std::{fmt, iter::Peekable};
 
-use super::lines::{Found, Lines, Place};
+use super::lines::{Found, Lines, Place, Source};
 use crate::chain::{Hash, Head, Record, Seal};
 
 /// What is checked.
 pub struct Walk<'a> {
     pub seal: &'a Seal,
     /// In the order of their first lines.
-    pub files: &'a [PathBuf],
+    pub files: &'a [Source],
     /// A head that was told before.
     pub known: Option<Head>,
 }
