@@ -2,6 +2,7 @@
 
 mod background;
 mod breaker;
+mod contained;
 mod entry;
 mod host;
 mod instance;
@@ -104,7 +105,7 @@ impl Chain {
         self.generation
     }
 
-    /// Starts every plugin that does not run yet, in order, but for entries that are off.
+    /// Starts every plugin that was not started yet, in order, but for entries that are off.
     ///
     /// # Errors
     /// The first that does not start. Those started before it are stopped again.
@@ -132,7 +133,7 @@ impl Chain {
 
     fn unstarted(&self) -> impl Iterator<Item = (usize, &Entry)> {
         let entries = self.entries.iter().enumerate();
-        entries.filter(|(_, entry)| entry.is_on() && !entry.instance().runs())
+        entries.filter(|(_, entry)| entry.is_on() && !entry.instance().started())
     }
 
     /// Stops every plugin that runs, in order. Bounded by the caller's grace.
@@ -154,6 +155,13 @@ impl Chain {
             successor.entries.iter().map(|entry| Arc::clone(entry.instance())).collect();
         drop(self);
         gone.cancelled().await;
+        // Its last events may have moved the gauges.
+        let names = |name: &Arc<str>| successor.entries.iter().any(|entry| entry.name() == name);
+        entries
+            .iter()
+            .filter(|entry| !names(entry.name()))
+            .for_each(|entry| entry.breaker().hide());
+        successor.show();
         for entry in entries.iter().filter(|entry| entry.instance().runs()) {
             if !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance())) {
                 entry.stop().await;
@@ -201,7 +209,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Runs the `after` hooks of every entry, whoever refused.
+    /// Runs the `after` hooks of every entry that is there for this user, whoever refused.
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         for entry in self.route(event.kind()) {
             entry.after(cx, event, outcome);
