@@ -117,6 +117,13 @@ impl Instance {
         }
     }
 
+    /// Finishes the jobs, if some of them may be a bot's messages. It takes no more.
+    pub async fn finish_bots(&self) {
+        if let Some(services) = self.services.get().filter(|services| services.has_bots()) {
+            services.close().await;
+        }
+    }
+
     /// Finishes the jobs, then stops the plugin; but once. Bounded by the caller's grace.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use std::{
 };
 
 use confab_plugin::{Context, Decision, Event, EventKind, Manifest, Outcome, Problem, Verdict};
+use futures_util::future::join_all;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -136,11 +137,17 @@ impl Chain {
         entries.filter(|(_, entry)| entry.is_on() && !entry.instance().started())
     }
 
-    /// Stops every plugin that runs, in order. Bounded by the caller's grace.
+    /// Sends what bots still have to say: they need the way that every message takes. Their
+    /// entries' queues take no more. Bounded by the caller's grace.
+    pub async fn finish_bots(&self) {
+        join_all(self.entries.iter().map(|entry| entry.instance().finish_bots())).await;
+    }
+
+    /// Stops every plugin that runs; one that takes its time takes none of the others'. Bounded by
+    /// the caller's grace.
     pub async fn stop(&self) {
-        for entry in self.entries.iter().filter(|entry| entry.instance().runs()) {
-            entry.stop().await;
-        }
+        let running = self.entries.iter().filter(|entry| entry.instance().runs());
+        join_all(running.map(Entry::stop)).await;
     }
 
     /// Waits until the last event of this chain has passed, then stops what `successor` does not
@@ -162,11 +169,10 @@ impl Chain {
             .filter(|entry| !names(entry.name()))
             .for_each(|entry| entry.breaker().hide());
         successor.show();
-        for entry in entries.iter().filter(|entry| entry.instance().runs()) {
-            if !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance())) {
-                entry.stop().await;
-            }
-        }
+        let running = entries.iter().filter(|entry| entry.instance().runs());
+        let gone =
+            |entry: &&Entry| !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance()));
+        join_all(running.filter(gone).map(Entry::stop)).await;
     }
 
     /// Hands over what is counted in the chain itself; before metrics are read, and now and then.

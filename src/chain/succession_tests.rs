@@ -51,6 +51,9 @@ impl Plugin for Mortal {
     }
 
     async fn stop(&self) {
+        if self.how == "stays" {
+            std::future::pending::<()>().await;
+        }
         LIVES.lock().unwrap().entry(self.entry.clone()).or_default().1 += 1;
     }
 }
@@ -185,4 +188,12 @@ async fn an_entry_that_goes_on_stays_out() {
     assert!(out(&two), "nothing of it changed");
     let three = build(&[("out", "well")], Some(&two));
     assert!(!out(&three), "this is another");
+}
+
+#[tokio::test]
+async fn a_plugin_that_never_stops_keeps_no_other_from_it() {
+    let one = build(&[("stay-a", "stays"), ("stay-b", "well")], None);
+    start(&one).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(1), one.stop()).await.is_err());
+    assert_eq!((lives("stay-a"), lives("stay-b")), ((1, 0), (1, 1)));
 }
