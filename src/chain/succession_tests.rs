@@ -36,7 +36,7 @@ impl Plugin for Mortal {
             "hangs" => std::future::pending().await,
             "bomb" => {
                 let _bomb = Bomb;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             _ => LIVES.lock().unwrap().entry(self.entry.clone()).or_default().0 += 1,
         }
@@ -78,6 +78,7 @@ fn build(entries: &[(&str, &str)], previous: Option<&Chain>) -> Arc<Chain> {
     let entries = entries.iter().map(|(name, how)| {
         let mut entry = PluginEntry::of("mortal");
         entry.name = Some((*name).to_owned());
+        entry.on_error = OnError::Pass;
         entry.options.insert("how".to_owned(), (*how).into());
         entry
     });
@@ -171,18 +172,23 @@ async fn what_was_stopped_is_not_started_again() {
     assert_eq!((lives("stop-a"), lives("stop-b")), ((1, 1), (1, 0)));
 }
 
-#[tokio::test]
-async fn an_entry_that_goes_on_stays_out() {
-    let out = |chain: &Arc<Chain>| chain.entries[0].breaker().admits(Instant::now()).is_none();
-    let one = build(&[("out", "wrong")], None);
-    start(&one).await.unwrap();
+/// Events of several users.
+async fn fail(chain: &Arc<Chain>) {
     for n in 0..5 {
         let mut cx = testkit::context();
         let name = cx.user.as_ref().unwrap().name.clone();
         cx.user = Some(Arc::new(User { id: UserId::from_u128(n), name }));
         let event = testkit::message("hello");
-        let _ = Passage::enter(Arc::clone(&one), cx, event, Instant::now()).await;
+        let _ = Passage::enter(Arc::clone(chain), cx, event, Instant::now()).await;
     }
+}
+
+#[tokio::test]
+async fn an_entry_that_goes_on_stays_out() {
+    let out = |chain: &Arc<Chain>| chain.entries[0].breaker().admits(Instant::now()).is_none();
+    let one = build(&[("out", "wrong")], None);
+    start(&one).await.unwrap();
+    fail(&one).await;
     assert!(out(&one));
     let two = build(&[("out", "wrong"), ("other", "well")], Some(&one));
     assert!(out(&two), "nothing of it changed");
@@ -196,4 +202,23 @@ async fn a_plugin_that_never_stops_keeps_no_other_from_it() {
     start(&one).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(1), one.stop()).await.is_err());
     assert_eq!((lives("stay-a"), lives("stay-b")), ((1, 0), (1, 1)));
+}
+
+#[tokio::test]
+async fn the_last_events_of_a_chain_leave_no_gauge_wrong() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let build = |entries: &[_]| metrics::with_local_recorder(&recorder, || build(entries, None));
+    let open = |entry: &str| {
+        let line = format!("confab_plugin_breaker_open{{plugin=\"{entry}\"}} ");
+        let text = recorder.handle().render();
+        let line = text.lines().find_map(|told| told.strip_prefix(&line));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let one = build(&[("pass-a", "wrong"), ("gone-a", "wrong")]);
+    let two = build(&[("pass-a", "well")]);
+    two.show();
+    fail(&one).await;
+    assert_eq!(open("pass-a"), "1", "an older chain's events");
+    one.retire(&two).await;
+    assert_eq!((open("pass-a"), open("gone-a")), ("0".to_owned(), "0".to_owned()));
 }
