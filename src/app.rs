@@ -32,7 +32,7 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// File descriptors for the store, the log, the runtime.
 const OTHER_DESCRIPTORS: usize = 128;
 
-/// What the store gets to finish, even when sessions have used up the grace.
+/// What plugins get to finish, and then the store, even when sessions have used up the grace.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the daemon could not start or go on: one line, which says what to do.
@@ -234,18 +234,30 @@ impl Daemon {
         let _ = tokio::join!(listeners, self.hub.drain(left()));
         // Once more, for a session whose handshake was under way.
         let cut_off = self.hub.drain(left()).await;
-        // From here on nobody can send: what was taken is stored and answered. A store that hangs
-        // must not hang the stop: what it has not confirmed, nobody was told of.
-        let close = async {
-            self.dispatch.close().await;
+        // From here on nobody can send but bots: what was taken is stored and answered. A store that
+        // hangs must not hang the stop: what it has not confirmed, nobody was told of.
+        let chain = async {
             self.reloads.settled().await;
             let chain = self.dispatch.chain();
-            tokio::join!(self.reloads.retired(), chain.stop());
+            let stop = async {
+                self.dispatch.flush().await;
+                chain.finish_bots().await;
+                self.dispatch.close().await;
+                chain.stop().await;
+            };
+            tokio::join!(self.reloads.retired(), stop);
+        };
+        if tokio::time::timeout(left().max(LAST_GRACE), chain).await.is_err() {
+            tracing::error!("the store or a plugin did not end in time");
+        }
+        // Also where a plugin took all the time.
+        let close = async {
+            self.dispatch.close().await;
             self.bus.close().await;
             self.store.close().await;
         };
         if tokio::time::timeout(left().max(LAST_GRACE), close).await.is_err() {
-            tracing::error!("the store or a plugin did not end in time");
+            tracing::error!("the store was not closed in time");
         }
         self.upkeep.cancel();
         self.admin.close();

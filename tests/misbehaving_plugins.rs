@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Client, Daemon};
+use support::{Client, Daemon, client::End, wait::until};
 
 const CHAIN: &str = r#"
 [[plugins]]
@@ -32,10 +32,14 @@ options = { word = "shadow" }
 "#;
 
 fn daemon() -> Daemon {
+    daemon_with(CHAIN)
+}
+
+fn daemon_with(config: &str) -> Daemon {
     let folder = std::path::Path::new(env!("CARGO_BIN_EXE_confab")).parent().expect("a folder");
     let program = folder.join("examples/misbehaving_daemon");
     assert!(program.exists(), "run `cargo test`, or `cargo build --examples` before a single test");
-    Daemon::start_program(&program, CHAIN)
+    Daemon::start_program(&program, config)
 }
 
 async fn say(ann: &mut Client, content: &str) -> serde_json::Value {
@@ -104,4 +108,57 @@ async fn verdicts_take_effect_and_the_chat_goes_on() {
     assert_eq!(ann.next().await["seq"], 3);
     let gone = daemon.metric("confab_plugin_verdicts_total{plugin=\"lax\",verdict=\"panic\"}");
     assert_eq!(gone, 1.0, "the after hook's panic is counted too");
+}
+
+#[tokio::test]
+async fn what_a_bot_has_to_say_is_said_before_the_daemon_stops() {
+    let mut daemon = daemon_with(
+        r#"
+[[plugins]]
+use = "autoreply"
+options = { bot = "helper", fallback = "slow sleep" }
+
+[[plugins]]
+use = "clown"
+on_error = "pass"
+timeout = "4s"
+options = { word = "slow" }
+"#,
+    );
+    let ready = async || daemon.log().contains("a bot is ready").then_some(());
+    until("the bot is ready", ready).await;
+    let mut ann = daemon.client("ann").await;
+    ann.say("@helper", "hello").await;
+    assert_eq!(ann.next().await["seq"], 1);
+    // The reply is under way: a hook holds it for seconds.
+    daemon.signal("TERM");
+    assert!(matches!(ann.end().await, End::Closed(1001, _)));
+    assert!(daemon.ended().success());
+    daemon.start_again();
+    let path = "/conversations/@helper/messages";
+    let page = daemon.http().get_json(path, &ann.account.token);
+    assert_eq!(page["messages"][1]["content"], "slow sleep", "{page}\n{}", daemon.log());
+}
+
+#[tokio::test]
+async fn a_plugin_that_never_stops_does_not_keep_the_store_open() {
+    let stays = "[[plugins]]\nuse = \"clown\"\noptions = { word = \"stays\" }\n";
+    let mut daemon = daemon_with(&format!("[server]\ndrain_grace = \"1s\"\n{stays}"));
+    let mut ann = daemon.client("ann").await;
+    ann.say("@ann", "hello").await;
+    assert_eq!(ann.next().await["seq"], 1);
+    assert!(daemon.stop().success());
+    assert!(daemon.log().contains("did not end in time"), "{}", daemon.log());
+    let left: Vec<_> = files(daemon.folder()).filter(|name| name.ends_with("-wal")).collect();
+    assert!(left.is_empty(), "what a store leaves that was not closed: {left:?}");
+}
+
+/// The names of all files below a folder.
+fn files(folder: &std::path::Path) -> Box<dyn Iterator<Item = String>> {
+    Box::new(std::fs::read_dir(folder).unwrap().map(Result::unwrap).flat_map(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            return files(&entry.path());
+        }
+        Box::new(std::iter::once(entry.file_name().to_string_lossy().into_owned()))
+    }))
 }

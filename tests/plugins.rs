@@ -18,6 +18,7 @@ options = { deny = ["https?://"], code = "no_links", message = "No links, please
 [[plugins]]
 use = "filter"
 name = "words"
+timeout = "10s"
 options = { mask_words = ["idiot"] }
 
 [[plugins]]

@@ -1,7 +1,6 @@
 //! The background queue of an entry: bounded, with attempts and pauses, and everything counted.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -13,7 +12,6 @@ use confab_plugin::{
     HookError, Job, JobError, JobOrder, QueueFull,
     host::{Queue, backoff},
 };
-use futures_util::FutureExt as _;
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::{
     runtime::Handle,
@@ -21,7 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::entry::Failure;
+use super::{
+    contained::{Contained, contain_drop},
+    entry::Failure,
+};
 use crate::config::PluginEntry;
 
 /// The entry's `job_…` keys.
@@ -165,8 +166,8 @@ impl Shared {
     async fn carry_out(&self, mut held: Held, turn: Option<OwnedSemaphorePermit>) {
         self.try_often(&mut held.job, turn).await;
         self.held.decrement(1.0);
-        // The whole of it came here, and goes here: with its place.
-        drop(held);
+        let Held { job, _place } = held;
+        contain_drop(job);
     }
 
     async fn try_often(&self, job: &mut Box<dyn Job>, mut turn: Option<OwnedSemaphorePermit>) {
@@ -201,7 +202,7 @@ impl Shared {
     }
 
     async fn attempt(&self, job: &mut Box<dyn Job>, attempt: u32) -> Result<(), JobError> {
-        let run = AssertUnwindSafe(async { job.run(attempt).await }).catch_unwind();
+        let run = Contained::new(Box::pin(async { job.run(attempt).await }));
         match tokio::time::timeout(self.limits.timeout, run).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => {

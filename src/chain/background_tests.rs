@@ -23,7 +23,17 @@ enum What {
     GiveUp,
     Panic,
     Hang,
+    Bomb,
     Wait(Arc<Notify>),
+}
+
+/// Panics when it is given up.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
 }
 
 #[async_trait]
@@ -37,6 +47,10 @@ impl Job for Planned {
             What::GiveUp => Err(JobError::GiveUp(HookError::new("never"))),
             What::Panic => panic!("on purpose"),
             What::Hang => std::future::pending().await,
+            What::Bomb => {
+                let _bomb = Bomb;
+                std::future::pending().await
+            }
             What::Wait(notify) => {
                 notify.notified().await;
                 Ok(())
@@ -126,4 +140,29 @@ async fn no_more_run_at_once_than_allowed() {
     gate.notify_one();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_panics_when_it_is_given_up_stops_no_other() {
+    for order in [JobOrder::Any, JobOrder::Pushed] {
+        let seen = Seen::default();
+        let queue = JobQueue::start(&"x".into(), &limits(10, 1), order);
+        push(&queue, 1, &[What::Bomb], &seen).unwrap();
+        let bomb = Bomb;
+        struct Holder(u32, Seen, Bomb);
+        #[async_trait]
+        impl Job for Holder {
+            async fn run(&mut self, attempt: u32) -> Result<(), JobError> {
+                self.1.lock().unwrap().push((self.0, attempt));
+                Ok(())
+            }
+        }
+        queue.push(Box::new(Holder(2, Arc::clone(&seen), bomb))).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        push(&queue, 3, &[], &seen).unwrap();
+        queue.close().await;
+        let mut seen = seen.lock().unwrap().clone();
+        seen.sort_unstable();
+        assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (3, 1)], "{order:?}");
+    }
 }

@@ -12,11 +12,11 @@ use std::{
 };
 
 use confab_plugin::{Context, Event, EventKind, HookError, Manifest, Outcome, Problem, Verdict};
-use futures_util::FutureExt as _;
 use metrics::gauge;
 
 use super::{
     breaker::Breaker,
+    contained::Contained,
     instance::Instance,
     meters::Meters,
     share::{Share, Treatment},
@@ -32,7 +32,8 @@ pub struct Entry {
     share: Share,
     on_error: OnError,
     timeout: Duration,
-    breaker: Breaker,
+    /// That of the entry before, if it goes on.
+    breaker: Arc<Breaker>,
     meters: Meters,
 }
 
@@ -116,10 +117,16 @@ impl Entry {
             None => Arc::new(Instance::build(config, manifest)?),
         };
         let name: Arc<str> = config.label().into();
+        let (failures, pause) = (config.breaker_failures, config.breaker_pause.0);
         let open = gauge!("confab_plugin_breaker_open", "plugin" => name.to_string());
+        let breaker = Breaker::new(failures, pause, config.timeout.0, open);
+        let breaker = match running {
+            Some(entry) if entry.breaker.is_like(&breaker) => Arc::clone(&entry.breaker),
+            _ => Arc::new(breaker),
+        };
         Ok(Self {
             meters: Meters::new(&name),
-            breaker: Breaker::new(config.breaker_failures, config.breaker_pause.0, open),
+            breaker,
             share: Share::new(config.mode, config.percent, &name),
             name,
             instance,
@@ -179,20 +186,17 @@ impl Entry {
             Treatment::Shadow => false,
             Treatment::Leave => return None,
         };
-        if !self.breaker.admits(*now) {
+        let Some(run) = self.breaker.admits(*now) else {
             let ran = Ran { answer: Answer::Out, enforced, changed: false, would: None };
             self.meters.count(&ran, Duration::ZERO);
             return Some(ran);
-        }
+        };
         let started = *now;
         let seen = if enforced { &mut *event } else { &mut *scratch };
         let answer = match self.first_poll(cx, seen).await {
             First::Answered(answer) => answer,
-            First::Waits(hook) => {
-                // A hook that ran out of time is dropped, and what it held may panic then.
-                let limited = AssertUnwindSafe(self.limited(hook, started)).catch_unwind();
-                limited.await.unwrap_or_else(|panic| Err(Failure::panic(&*panic)))
-            }
+            // A hook that ran out of time is dropped, and what it held may panic then.
+            First::Waits(hook) => self.limited(Contained::new(hook), started).await,
         };
         *now = Instant::now();
         let took = *now - started;
@@ -203,14 +207,14 @@ impl Entry {
         };
         let mut ran = match answer {
             Ok(verdict) => {
-                if self.breaker.succeeded() {
+                if self.breaker.succeeded(run) {
                     tracing::info!(plugin = &*self.name, "a plugin that failed is back");
                 }
                 Ran { answer: Answer::Verdict(verdict), enforced, changed: false, would: None }
             }
             Err(failure) => {
                 self.report(&failure);
-                if self.breaker.failed(cx, *now) {
+                if self.breaker.failed(run, cx, *now) {
                     tracing::warn!(
                         plugin = &*self.name,
                         on_error = self.on_error.as_str(),
@@ -255,15 +259,23 @@ impl Entry {
     }
 
     /// Waits for a hook, but no longer than it may take.
-    async fn limited(&self, hook: Hook<'_>, started: Instant) -> Result<Verdict, Failure> {
+    async fn limited(
+        &self,
+        hook: Contained<'_, Result<Verdict, HookError>>,
+        started: Instant,
+    ) -> Result<Verdict, Failure> {
         let left = self.timeout.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, hook).await {
-            Ok(result) => result.map_err(Failure::Error),
+            Ok(Ok(result)) => result.map_err(Failure::Error),
+            Ok(Err(panic)) => Err(Failure::panic(&*panic)),
             Err(_) => Err(Failure::Timeout(self.timeout)),
         }
     }
 
     pub fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
+        if self.share.treatment(cx, event) == Treatment::Leave {
+            return;
+        }
         let hook = AssertUnwindSafe(|| self.instance.plugin.after(cx, event, outcome));
         if let Err(panic) = catch_unwind(hook) {
             let failure = Failure::panic(&*panic);

@@ -1,6 +1,9 @@
 //! What the host does for an entry besides running its hooks.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use confab_plugin::{
     Job, JobOrder, QueueFull, SendError, UserId, Username,
@@ -29,6 +32,8 @@ pub struct EntryServices {
     bots: Arc<dyn Bots>,
     any: OnceLock<Arc<JobQueue>>,
     pushed: OnceLock<Arc<JobQueue>>,
+    has_bots: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl EntryServices {
@@ -39,12 +44,22 @@ impl EntryServices {
             bots,
             any: OnceLock::new(),
             pushed: OnceLock::new(),
+            has_bots: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
-    /// Takes no more jobs, and waits for those that were taken. Those that fail now are not
-    /// tried again.
+    /// Whether it has a bot, whose messages are jobs.
+    pub fn has_bots(&self) -> bool {
+        self.has_bots.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more jobs, and waits for those that were taken; but once. Those that fail now are
+    /// not tried again.
     pub async fn close(&self) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
         for queue in [&self.any, &self.pushed] {
             if let Some(queue) = queue.get() {
                 queue.close().await;
@@ -64,6 +79,7 @@ impl Services for EntryServices {
     }
 
     fn bot(&self, name: Username, display_name: Option<&str>) -> Arc<dyn BotAccount> {
+        self.has_bots.store(true, Ordering::SeqCst);
         self.bots.bot(&self.entry, name, display_name, self.queue(JobOrder::Any))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -10,9 +9,9 @@ use std::{
 };
 
 use confab_plugin::{Host, Manifest, Plugin, Problem};
-use futures_util::FutureExt as _;
 
 use super::{
+    contained::Contained,
     entry::Failure,
     host::{Bots, EntryServices, NoBots},
 };
@@ -69,9 +68,14 @@ impl Instance {
             && old.job_max_backoff == new.job_max_backoff
     }
 
+    /// Whether it was started, also if it was stopped since.
+    pub fn started(&self) -> bool {
+        self.services.get().is_some()
+    }
+
     /// Whether it was started, and not stopped.
     pub fn runs(&self) -> bool {
-        self.services.get().is_some() && !self.stopped()
+        self.started() && !self.stopped()
     }
 
     /// Whether it was stopped.
@@ -106,10 +110,17 @@ impl Instance {
     }
 
     async fn start_with(&self, host: &Host) -> Result<(), Failure> {
-        let start = AssertUnwindSafe(async { self.plugin.start(host).await });
-        match start.catch_unwind().await {
+        // In a block, so that a panic before there is a future is contained too.
+        match Contained::new(Box::pin(async { self.plugin.start(host).await })).await {
             Ok(result) => result.map_err(Failure::Error),
             Err(panic) => Err(Failure::panic(&*panic)),
+        }
+    }
+
+    /// Finishes the jobs, if some of them may be a bot's messages. It takes no more.
+    pub async fn finish_bots(&self) {
+        if let Some(services) = self.services.get().filter(|services| services.has_bots()) {
+            services.close().await;
         }
     }
 
@@ -124,7 +135,7 @@ impl Instance {
         if let Some(services) = self.services.get() {
             services.close().await;
         }
-        let stop = AssertUnwindSafe(async { self.plugin.stop().await });
-        stop.catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| Failure::panic(&*panic))
+        let stop = Contained::new(Box::pin(async { self.plugin.stop().await }));
+        stop.await.map_err(|panic: Box<dyn Any + Send>| Failure::panic(&*panic))
     }
 }

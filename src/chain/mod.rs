@@ -2,6 +2,7 @@
 
 mod background;
 mod breaker;
+mod contained;
 mod entry;
 mod host;
 mod instance;
@@ -18,6 +19,7 @@ use std::{
 };
 
 use confab_plugin::{Context, Decision, Event, EventKind, Manifest, Outcome, Problem, Verdict};
+use futures_util::future::join_all;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -104,7 +106,7 @@ impl Chain {
         self.generation
     }
 
-    /// Starts every plugin that does not run yet, in order, but for entries that are off.
+    /// Starts every plugin that was not started yet, in order, but for entries that are off.
     ///
     /// # Errors
     /// The first that does not start. Those started before it are stopped again.
@@ -132,14 +134,20 @@ impl Chain {
 
     fn unstarted(&self) -> impl Iterator<Item = (usize, &Entry)> {
         let entries = self.entries.iter().enumerate();
-        entries.filter(|(_, entry)| entry.is_on() && !entry.instance().runs())
+        entries.filter(|(_, entry)| entry.is_on() && !entry.instance().started())
     }
 
-    /// Stops every plugin that runs, in order. Bounded by the caller's grace.
+    /// Sends what bots still have to say: they need the way that every message takes. Their
+    /// entries' queues take no more. Bounded by the caller's grace.
+    pub async fn finish_bots(&self) {
+        join_all(self.entries.iter().map(|entry| entry.instance().finish_bots())).await;
+    }
+
+    /// Stops every plugin that runs; one that takes its time takes none of the others'. Bounded by
+    /// the caller's grace.
     pub async fn stop(&self) {
-        for entry in self.entries.iter().filter(|entry| entry.instance().runs()) {
-            entry.stop().await;
-        }
+        let running = self.entries.iter().filter(|entry| entry.instance().runs());
+        join_all(running.map(Entry::stop)).await;
     }
 
     /// Waits until the last event of this chain has passed, then stops what `successor` does not
@@ -154,11 +162,17 @@ impl Chain {
             successor.entries.iter().map(|entry| Arc::clone(entry.instance())).collect();
         drop(self);
         gone.cancelled().await;
-        for entry in entries.iter().filter(|entry| entry.instance().runs()) {
-            if !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance())) {
-                entry.stop().await;
-            }
-        }
+        // Its last events may have moved the gauges.
+        let names = |name: &Arc<str>| successor.entries.iter().any(|entry| entry.name() == name);
+        entries
+            .iter()
+            .filter(|entry| !names(entry.name()))
+            .for_each(|entry| entry.breaker().hide());
+        successor.show();
+        let running = entries.iter().filter(|entry| entry.instance().runs());
+        let gone =
+            |entry: &&Entry| !instances.iter().any(|kept| Arc::ptr_eq(kept, entry.instance()));
+        join_all(running.filter(gone).map(Entry::stop)).await;
     }
 
     /// Hands over what is counted in the chain itself; before metrics are read, and now and then.
@@ -201,7 +215,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Runs the `after` hooks of every entry, whoever refused.
+    /// Runs the `after` hooks of every entry that is there for this user, whoever refused.
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         for entry in self.route(event.kind()) {
             entry.after(cx, event, outcome);

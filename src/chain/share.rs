@@ -34,7 +34,8 @@ impl Share {
     }
 
     /// How the entry treats this event: the same for all events of a user, on every node, after
-    /// every restart.
+    /// every restart. A registration and a login count by the name that was tried, before and
+    /// after it is known whose it is.
     pub fn treatment(&self, cx: &Context, event: &Event) -> Treatment {
         let chosen = self.percent >= 100 || self.chooses(cx, event);
         match (self.mode, chosen) {
@@ -47,12 +48,11 @@ impl Share {
     fn chooses(&self, cx: &Context, event: &Event) -> bool {
         let mut digest = Sha256::new_with_prefix(self.entry.as_bytes());
         digest.update([0]);
-        match (&cx.user, event) {
-            (Some(user), _) => digest.update(user.id.as_u128().to_be_bytes()),
-            // Not known yet, but named.
-            (None, Event::Register(register)) => digest.update(register.username().as_str()),
-            (None, Event::Login(login)) => digest.update(login.username().as_str()),
-            (None, _) => digest.update(cx.address.to_string()),
+        match (event, &cx.user) {
+            (Event::Register(register), _) => digest.update(register.username().as_str()),
+            (Event::Login(login), _) => digest.update(login.username().as_str()),
+            (_, Some(user)) => digest.update(user.id.as_u128().to_be_bytes()),
+            (_, None) => digest.update(cx.address.to_string()),
         }
         let [a, b, c, d, ..] = <[u8; 32]>::from(digest.finalize());
         u64::from(u32::from_be_bytes([a, b, c, d])) * 100 < u64::from(self.percent) << 32

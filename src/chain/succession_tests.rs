@@ -2,12 +2,21 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use confab_plugin::{Definition, HookError, Host, Plugin, async_trait, testkit};
+use confab_plugin::{Definition, HookError, Host, Plugin, User, UserId, async_trait, testkit};
 
 use super::*;
 
 /// Starts and stops, by the entries' names; each test has names of its own.
 static LIVES: Mutex<BTreeMap<String, (usize, usize)>> = Mutex::new(BTreeMap::new());
+
+/// Panics when it is given up.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
 
 struct Mortal {
     entry: String,
@@ -25,12 +34,26 @@ impl Plugin for Mortal {
         match self.how.as_str() {
             "fails" => return Err(HookError::new("on purpose")),
             "hangs" => std::future::pending().await,
+            "bomb" => {
+                let _bomb = Bomb;
+                std::future::pending::<()>().await;
+            }
             _ => LIVES.lock().unwrap().entry(self.entry.clone()).or_default().0 += 1,
         }
         Ok(())
     }
 
+    async fn before(&self, _: &Context, _: &mut Event) -> Result<Verdict, HookError> {
+        match self.how.as_str() {
+            "wrong" => Err(HookError::new("on purpose")),
+            _ => Ok(Verdict::Pass),
+        }
+    }
+
     async fn stop(&self) {
+        if self.how == "stays" {
+            std::future::pending::<()>().await;
+        }
         LIVES.lock().unwrap().entry(self.entry.clone()).or_default().1 += 1;
     }
 }
@@ -55,6 +78,7 @@ fn build(entries: &[(&str, &str)], previous: Option<&Chain>) -> Arc<Chain> {
     let entries = entries.iter().map(|(name, how)| {
         let mut entry = PluginEntry::of("mortal");
         entry.name = Some((*name).to_owned());
+        entry.on_error = OnError::Pass;
         entry.options.insert("how".to_owned(), (*how).into());
         entry
     });
@@ -129,4 +153,72 @@ async fn a_start_that_is_given_up_is_told_and_undone() {
     assert_eq!((error.entry, error.to_string().as_str()), (2, told));
     two.retire(&one).await;
     assert_eq!((lives("slow-a"), lives("slow-b"), lives("slow-c")), ((1, 0), (1, 1), (0, 0)));
+}
+
+#[tokio::test]
+async fn a_start_that_panics_when_it_is_given_up_is_contained() {
+    let one = build(&[("bomb-a", "well"), ("bomb-b", "bomb")], None);
+    assert!(tokio::time::timeout(Duration::from_millis(1), start(&one)).await.is_err());
+    assert_eq!(lives("bomb-a"), (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_stopped_is_not_started_again() {
+    let one = build(&[("stop-a", "well")], None);
+    start(&one).await.unwrap();
+    let two = build(&[("stop-a", "well"), ("stop-b", "well")], Some(&one));
+    one.stop().await;
+    start(&two).await.unwrap();
+    assert_eq!((lives("stop-a"), lives("stop-b")), ((1, 1), (1, 0)));
+}
+
+/// Events of several users.
+async fn fail(chain: &Arc<Chain>) {
+    for n in 0..5 {
+        let mut cx = testkit::context();
+        let name = cx.user.as_ref().unwrap().name.clone();
+        cx.user = Some(Arc::new(User { id: UserId::from_u128(n), name }));
+        let event = testkit::message("hello");
+        let _ = Passage::enter(Arc::clone(chain), cx, event, Instant::now()).await;
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_goes_on_stays_out() {
+    let out = |chain: &Arc<Chain>| chain.entries[0].breaker().admits(Instant::now()).is_none();
+    let one = build(&[("out", "wrong")], None);
+    start(&one).await.unwrap();
+    fail(&one).await;
+    assert!(out(&one));
+    let two = build(&[("out", "wrong"), ("other", "well")], Some(&one));
+    assert!(out(&two), "nothing of it changed");
+    let three = build(&[("out", "well")], Some(&two));
+    assert!(!out(&three), "this is another");
+}
+
+#[tokio::test]
+async fn a_plugin_that_never_stops_keeps_no_other_from_it() {
+    let one = build(&[("stay-a", "stays"), ("stay-b", "well")], None);
+    start(&one).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(1), one.stop()).await.is_err());
+    assert_eq!((lives("stay-a"), lives("stay-b")), ((1, 0), (1, 1)));
+}
+
+#[tokio::test]
+async fn the_last_events_of_a_chain_leave_no_gauge_wrong() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let build = |entries: &[_]| metrics::with_local_recorder(&recorder, || build(entries, None));
+    let open = |entry: &str| {
+        let line = format!("confab_plugin_breaker_open{{plugin=\"{entry}\"}} ");
+        let text = recorder.handle().render();
+        let line = text.lines().find_map(|told| told.strip_prefix(&line));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let one = build(&[("pass-a", "wrong"), ("gone-a", "wrong")]);
+    let two = build(&[("pass-a", "well")]);
+    two.show();
+    fail(&one).await;
+    assert_eq!(open("pass-a"), "1", "an older chain's events");
+    one.retire(&two).await;
+    assert_eq!((open("pass-a"), open("gone-a")), ("0".to_owned(), "0".to_owned()));
 }

@@ -296,3 +296,32 @@ async fn a_reload_keeps_what_did_not_change_and_stops_the_rest_after_the_last_ev
     new.stop().await;
     assert!(kept.stopped());
 }
+
+#[tokio::test]
+async fn a_hook_that_panics_when_its_event_is_given_up_is_contained() {
+    let one = chain(&[entry("one", Mode::Enforce, OnError::Deny)]);
+    let event = testkit::message("bomb");
+    let enter = Passage::enter(Arc::clone(&one), testkit::context(), event, Instant::now());
+    let mut enter = Box::pin(enter);
+    assert!(futures_util::poll!(enter.as_mut()).is_pending());
+    drop(enter);
+}
+
+#[tokio::test]
+async fn who_is_not_chosen_is_not_seen_after_the_event_either() {
+    let mut few = entry("few", Mode::Shadow, OnError::Deny);
+    few.percent = 1;
+    let chain = chain(&[few]);
+    let users = (0..200).map(|n| {
+        let (mut cx, name) = (testkit::context(), "zoe".parse().unwrap());
+        cx.user = Some(Arc::new(User { id: UserId::from_u128(n), name }));
+        cx
+    });
+    for cx in users {
+        let event = testkit::message("after-few");
+        let passage = Passage::enter(Arc::clone(&chain), cx, event, Instant::now()).await;
+        passage.unwrap().finish(Decision::Accepted { seq: Some(1), duplicate: false });
+    }
+    let seen = AFTER.lock().unwrap().iter().filter(|(text, _)| text == "after-few").count();
+    assert!((1..20).contains(&seen), "{seen}");
+}

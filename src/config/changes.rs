@@ -9,6 +9,7 @@ use super::{
     effective::{REDACTED, redact},
     secret::Secret,
     sections::Config,
+    sensitive::is_sensitive,
 };
 
 /// The keys and tables that a reload changes in the running daemon. Everything else, also a key
@@ -128,8 +129,11 @@ fn change(key: &str, old: &Value, new: &Value) -> Change {
         let rest = key.strip_prefix(live);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     });
-    let (_, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let (old, new) = (show(&redact(last, old)), show(&redact(last, new)));
+    let path = key.split_once(']').map_or(key, |(_entry, path)| path);
+    // The name of a secret, wherever it stands, else that of the value.
+    let name = path.split('.').find(|name| is_sensitive(name)).or(path.rsplit('.').next());
+    let name = name.unwrap_or_default();
+    let (old, new) = (show(&redact(name, old)), show(&redact(name, new)));
     Change { key: key.to_owned(), old, new, live }
 }
 
@@ -228,6 +232,22 @@ mod tests {
         assert_eq!(said, ["auth.secret_key \"[redacted]\" -> \"[redacted]\" false"]);
         let said = told(&Config::default(), &new);
         assert_eq!(said, ["auth.secret_key not set -> \"[redacted]\" false"]);
+    }
+
+    #[test]
+    fn what_stands_below_the_name_of_a_secret_is_one() {
+        let old = Config::default();
+        let mut new = old.clone();
+        let options = serde_json::json!({
+            "tokens": { "alice": "hunter2", "all": [{ "of": "hunter3" }] },
+            "secret.v1": "hunter4",
+            "endpoint": "https://user:hunter5@example.org/",
+            "rules": [{ "password": { "text": "hunter6" } }],
+        });
+        new.plugins[0].options = options.as_object().cloned().unwrap();
+        let said = told(&old, &new);
+        assert_eq!(said.len(), 6, "{said:?}");
+        assert!(!format!("{said:?}").contains("hunter"), "{said:?}");
     }
 
     #[test]

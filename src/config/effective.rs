@@ -75,15 +75,18 @@ fn chain_entry(
     }
 }
 
-/// A value without the secrets that it may hold.
+/// A value without the secrets that it may hold. All that stands below the name of a secret is
+/// one.
 pub(super) fn redact(key: &str, value: &Value) -> Value {
     match value {
         Value::Object(table) => {
-            let redacted = table.iter().map(|(key, value)| (key.clone(), redact(key, value)));
+            let name = |inner| if sensitive::is_sensitive(key) { key } else { inner };
+            let redacted = table.iter().map(|(key, value)| (key.clone(), redact(name(key), value)));
             Value::Object(redacted.collect())
         }
         Value::Array(items) => items.iter().map(|item| redact(key, item)).collect(),
         Value::String(_) | Value::Number(_) if sensitive::is_sensitive(key) => REDACTED.into(),
+        Value::String(text) if sensitive::is_uri(text) => REDACTED.into(),
         other => other.clone(),
     }
 }

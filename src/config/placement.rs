@@ -1,6 +1,6 @@
 //! Whether the entries of the chain stand where their plugins belong.
 
-use confab_plugin::{Manifest, Place};
+use confab_plugin::{EventKind, Manifest, Place};
 
 use super::entry::{Mode, PluginEntry};
 
@@ -24,7 +24,8 @@ pub(super) fn misplaced(entries: &[PluginEntry], manifests: &[Manifest]) -> Vec<
                 Place::Before { plugin, why } => (plugin, why, "before", &entries[..place]),
                 Place::After { plugin, why } => (plugin, why, "after", &entries[place + 1..]),
             };
-            let in_the_way = |other: &&PluginEntry| other.plugin == plugin && meet(entry, other);
+            let in_the_way =
+                |other: &&PluginEntry| other.plugin == plugin && meet(entry, other, manifests);
             if let Some(other) = wrong_side.iter().find(in_the_way) {
                 let (label, other) = (entry.label(), other.label());
                 found.push(Misplaced {
@@ -39,18 +40,24 @@ pub(super) fn misplaced(entries: &[PluginEntry], manifests: &[Manifest]) -> Vec<
 }
 
 /// Whether both entries can see the same event.
-fn meet(one: &PluginEntry, other: &PluginEntry) -> bool {
+fn meet(one: &PluginEntry, other: &PluginEntry, manifests: &[Manifest]) -> bool {
     let there = |entry: &PluginEntry| entry.mode != Mode::Off;
-    let share = match (&one.on, &other.on) {
+    let share = match (kinds(one, manifests), kinds(other, manifests)) {
         (Some(one), Some(other)) => one.iter().any(|kind| other.contains(kind)),
         _ => true,
     };
     there(one) && there(other) && share
 }
 
+/// What the entry handles; `None` if nobody knows the plugin.
+fn kinds<'e>(entry: &'e PluginEntry, manifests: &'e [Manifest]) -> Option<&'e [EventKind]> {
+    let manifest = || manifests.iter().find(|manifest| manifest.name == entry.plugin);
+    entry.on.as_deref().or_else(|| manifest().map(|manifest| manifest.on))
+}
+
 #[cfg(test)]
 mod tests {
-    use confab_plugin::{Definition, EventKind, Plugin, Problem};
+    use confab_plugin::{Definition, Plugin, Problem};
 
     use super::*;
 
@@ -99,7 +106,10 @@ mod tests {
         filter.on = Some(vec![EventKind::Message]);
         assert_eq!(told(&[filter.clone(), gate.clone()]), []);
         gate.on = None;
+        filter.on = Some(vec![EventKind::Typing]);
+        assert_eq!(told(&[filter.clone(), gate.clone()]), [], "a gate is for messages");
         filter.mode = Mode::Off;
+        filter.on = None;
         assert_eq!(told(&[filter, gate]), []);
     }
 }

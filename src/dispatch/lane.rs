@@ -6,8 +6,10 @@ use arc_swap::ArcSwap;
 use confab_plugin::{Decision, Event, SessionId, UserId};
 use futures_util::{FutureExt, future};
 use metrics::{Counter, Histogram, counter, histogram};
-use tokio::sync::mpsc::{self, error::TrySendError};
-
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{asker::Asker, report};
@@ -29,6 +31,8 @@ pub enum Job {
     Message { asker: Asker, passage: Passage, at: Timestamp },
     /// A read mark, and whom to tell of an error.
     Seen { session: Arc<Session>, passage: Passage, at: Timestamp },
+    /// Nothing: dropped once all before it is done.
+    Flush(oneshot::Sender<()>),
 }
 
 /// Lanes to the store, as many as the backend likes.
@@ -77,6 +81,18 @@ impl Lanes {
         }
     }
 
+    /// Waits until every job that was handed over before is done, and its `after` hooks too.
+    pub async fn flush(&self) {
+        let senders = self.senders.load_full();
+        let flushes = senders.iter().map(async |sender| {
+            let (flush, flushed) = oneshot::channel();
+            if sender.send(Job::Flush(flush)).await.is_ok() {
+                let _ = flushed.await;
+            }
+        });
+        future::join_all(flushes).await;
+    }
+
     /// Waits until every job is done. Later jobs are refused.
     pub async fn close(&self) {
         self.senders.store(Arc::default());
@@ -87,7 +103,7 @@ impl Lanes {
 
 impl Job {
     fn conversation(&self) -> Option<Conversation> {
-        let (Job::Message { passage, .. } | Job::Seen { passage, .. }) = self;
+        let (Job::Message { passage, .. } | Job::Seen { passage, .. }) = self else { return None };
         match passage.event() {
             Event::Message(message) => Some(Conversation::between(message.from(), message.to())),
             Event::Seen(seen) => Some(Conversation::between(seen.from(), seen.to())),
@@ -105,6 +121,7 @@ impl Job {
                 session.outbox().push(Frame::error(refusal, None));
                 passage
             }
+            Job::Flush(_) => return,
         };
         passage.finish(failed(refusal));
     }
@@ -150,6 +167,8 @@ impl Lane {
     async fn carry_out(&self, batch: Vec<Job>) {
         let (mut messages, mut marks) = (Vec::with_capacity(batch.len()), Vec::new());
         let (mut asked, mut readers) = (Vec::with_capacity(batch.len()), Vec::new());
+        // Dropped at the end.
+        let mut flushes = Vec::new();
         for job in batch {
             match job {
                 Job::Message { asker, passage, at } => {
@@ -178,6 +197,7 @@ impl Lane {
                     });
                     readers.push((session, passage));
                 }
+                Job::Flush(flush) => flushes.push(flush),
             }
         }
         let (stored, marked) = future::join(self.append(messages), self.mark(marks)).await;

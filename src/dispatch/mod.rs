@@ -313,6 +313,12 @@ impl Dispatch {
         }
     }
 
+    /// Waits until everything that was taken so far is stored and answered, and the `after` hooks
+    /// have seen it.
+    pub async fn flush(&self) {
+        self.lanes.flush().await;
+    }
+
     /// Waits until everything that was taken is stored and answered. The callers of
     /// [`receive`](Self::receive) must have ended.
     pub async fn close(&self) {

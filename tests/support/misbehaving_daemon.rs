@@ -20,7 +20,7 @@ struct Clown {
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// It acts on messages that begin with this word.
+    /// It acts on messages that begin with this word. For `stays` it never stops.
     word: String,
 }
 
@@ -46,6 +46,12 @@ impl Plugin for Clown {
             }
             "drop" => Ok(Verdict::Drop),
             _ => Ok(Verdict::deny("clown_says_no", "No.")),
+        }
+    }
+
+    async fn stop(&self) {
+        if self.word == "stays" {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -183,7 +183,12 @@ impl Bot {
     /// background, like a client's.
     ///
     /// `id`, at most 64 characters, makes it safe to try again, as for clients: derive it from
-    /// what caused the message.
+    /// what caused the message. It stands for this message among all that the account sends, so
+    /// entries with one account must not have the same ids.
+    ///
+    /// An attempt that failed for now (no store, too much at once, a plugin that failed or said
+    /// when to try again) is made again within the entry's `job_…` keys. Each passes the chain
+    /// anew, as a client's does.
     ///
     /// # Errors
     /// When it was not taken.

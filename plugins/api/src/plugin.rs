@@ -26,7 +26,8 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Runs after the event took effect or was refused, with who refused it. Cannot change it,
-    /// must not block: the sender already has its answer, but other events wait. In a rehearsal
+    /// must not block: the sender already has its answer, but other events wait. Runs in shadow
+    /// as well, and not for users whom `percent` leaves out of a shadow. In a rehearsal
     /// ([`Host::is_rehearsal`]) the outcome is made up: learn from it, tell nobody.
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         let _ = (cx, event, outcome);
