@@ -112,7 +112,9 @@ async fn a_dead_service_is_taken_out_and_comes_back() {
     })
     .await;
     assert_eq!(verdicts(&daemon, "nice", "pass"), 1.0);
-    assert!(daemon.log().contains("a plugin that failed is back"));
+    // The log is written in the background.
+    let back = "a plugin that failed is back";
+    until("it is logged", async || daemon.log().contains(back).then_some(())).await;
 }
 
 #[tokio::test]
@@ -127,7 +129,9 @@ async fn in_the_background_it_drops_and_counts() {
     }
     until("the rest is dropped", async || (jobs(&daemon, "dropped") == 45.0).then_some(())).await;
     assert_eq!(daemon.metric("confab_plugin_jobs_held{plugin=\"tell\"}"), 5.0);
-    assert_eq!(daemon.log().matches("jobs are dropped").count(), 1, "said once, counted always");
+    let said = "jobs are dropped";
+    until("it is logged", async || daemon.log().contains(said).then_some(())).await;
+    assert_eq!(daemon.log().matches(said).count(), 1, "said once, counted always");
 }
 
 #[tokio::test]

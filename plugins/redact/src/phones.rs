@@ -159,7 +159,12 @@ fn counts<'a>(
     groups: &'a [Group],
 ) -> impl Iterator<Item = usize> + 'a {
     let begins = groups.first().is_some_and(|first| may_begin(glyphs, masked, begin(first)));
-    let most = if begins { groups.len().min(MAX_DIGITS) } else { 0 };
+    let mut digits = 0;
+    let short = groups.iter().take_while(|group| {
+        digits += group.len();
+        digits <= MAX_DIGITS
+    });
+    let most = if begins { short.count() } else { 0 };
     (1..=most).rev().filter(|count| {
         groups.get(..*count).is_some_and(|groups| {
             has_form(groups) && groups.last().is_some_and(|last| may_end(glyphs, last.glyphs.end))
