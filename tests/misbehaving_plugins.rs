@@ -91,6 +91,7 @@ async fn verdicts_take_effect_and_the_chat_goes_on() {
 
     let emptied = say(&mut ann, "strict empty").await;
     assert_eq!(emptied["code"], "plugin_failed", "what a hook leaves is checked again: {emptied}");
+    assert_eq!(emptied["plugin"], "strict");
 
     ann.say("@bob", "shadow no").await;
     assert_eq!(ann.next().await["content"], "shadow no", "shadow denies nothing");

@@ -223,15 +223,19 @@ impl Dispatch {
         if let Event::Message(message) = passage.event()
             && let Err(refusal) = values::check_content(message.content(), self.max_content)
         {
-            // Only a hook can have made it so.
+            // Only a hook can have made it so; of several, the last.
+            let by = passage.changed_by().last().map(Arc::clone);
+            tracing::warn!(
+                plugin = by.as_deref(),
+                error = %refusal.message,
+                "a plugin changed a text to one that cannot be sent"
+            );
             passage.finish(Decision::Failed { code: Code::PluginFailed.as_str() });
-            return Err(Refused::Tell(Refusal::new(
-                Code::PluginFailed,
-                format!(
-                    "A plugin changed the text to one that cannot be sent. {}",
-                    refusal.message
-                ),
-            )));
+            let message = "A plugin changed the text to one that cannot be sent.";
+            let message = format!("{message} {}", refusal.message);
+            let mut refusal = Refusal::new(Code::PluginFailed, message);
+            refusal.plugin = by;
+            return Err(Refused::Tell(refusal));
         }
         Ok(passage)
     }
