@@ -54,15 +54,11 @@ impl LogLevel {
 
 /// What of all events is logged: the hot path asks it only for lines that it lets through.
 fn filter(level: &str) -> EnvFilter {
-    // The level was checked with the configuration. The server library tells of every start and
-    // stop; so do we.
-    let level = format!("poem=warn,{level}");
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Below this it would log the frames as they are, with the text of messages.
-    match "tungstenite=debug".parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
-    }
+    // The level was checked with the configuration. The libraries tell of every start and stop,
+    // and of every close; so do we. What they would log at "trace", the frames with the text of
+    // messages, is not compiled in: see `log` in Cargo.toml.
+    let level = format!("poem=warn,tungstenite=warn,{level}");
+    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// Sends log lines to standard error, from a thread of their own. Lines are dropped, and counted,

@@ -275,6 +275,14 @@ fn the_chain_is_that_of_the_named_configuration_or_the_usual_one() {
 }
 
 #[test]
+fn a_configuration_that_is_not_there_is_told_where_it_is_named() {
+    let told = wrong(
+        "# Which is missing.\nconfig = \"gone.toml\"\n[[tests]]\nname = \"x\"\nevent = { kind = \"typing\" }\nexpect = { verdict = \"pass\" }\n",
+    );
+    assert!(told.contains("cannot read gone.toml") && told.contains("f.toml:2:"), "{told}");
+}
+
+#[test]
 fn a_hook_that_hangs_or_panics_is_a_failed_entry() {
     let program = program().parent().unwrap().join("examples/misbehaving_daemon");
     assert!(program.exists(), "run `cargo test`, or `cargo build --examples` before a single test");

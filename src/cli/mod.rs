@@ -101,7 +101,7 @@ enum Command {
     /// Write a new plugin, in a checkout of confab
     #[command(long_about = new_plugin::ABOUT)]
     NewPlugin(new_plugin::NewPlugin),
-    /// Copy what the embedded store keeps to MongoDB, or adopt a database of the seed's backend
+    /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
 }

@@ -70,6 +70,9 @@ pub fn parse(text: &str) -> Result<Given, String> {
             })?;
             Ok(Given::Event(Box::new(call.written())))
         }
+        None if text.contains("\"kind\"") => {
+            Err("the kind of an event stands in \"event\" here, as clients send it".into())
+        }
         Some("sync") => Err("a sync asks for messages that were stored: it passes no chain".into()),
         _ => Ok(frame(text)),
     }

@@ -23,7 +23,10 @@ pub fn with_dependency(text: &str, name: &Name) -> Result<String, String> {
         }
         let key = key.trim().trim_matches('"');
         if key == package {
-            return Err(format!("Cargo.toml has the dependency {package} already"));
+            let name = name.as_str();
+            return Err(format!(
+                "there is a plugin {name} already (Cargo.toml has {package}): take another name"
+            ));
         }
         if how.contains("path = \"plugins/") && key < &*package {
             place = number + 1;
@@ -57,7 +60,10 @@ pub fn with_manifest(text: &str, name: &Name) -> Result<String, String> {
         let Some((_, path)) = code.split_once("Manifest::of::<") else { continue };
         let of = path.trim_start().split("::").next().unwrap_or_default();
         if of == own {
-            return Err(format!("src/registry.rs has the plugin {} already", name.as_str()));
+            let name = name.as_str();
+            return Err(format!(
+                "there is a plugin {name} already (src/registry.rs has it): take another name"
+            ));
         }
         entries.push((number, of));
     }

@@ -164,8 +164,9 @@ src/registry.rs  + Manifest::of::<{crate_name}::{ty}>(),
 
 What to do next:
 
-  cargo test -p {package}                            its own tests
-  cargo run -- test plugins/{name}/fixtures.toml     events on a chain with it
+  its own tests:              cargo test -p {package}
+  events on a chain with it:  cargo run -- test plugins/{name}/fixtures.toml
+  the schema for editors:     CONFAB_BLESS=1 cargo test --lib config
 
 To try it in the daemon, put this into a configuration, and start it with
 cargo run -- --config FILE:

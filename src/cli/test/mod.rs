@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use confab_plugin::Manifest;
+use confab_plugin::{Manifest, Problem};
 
 use super::{BAD_CONFIG, FAILURE, output, stage};
 use crate::config::{
@@ -108,6 +108,10 @@ fn prepare(
         (Some(plugins), _, _) => (plugins, Config::default()),
         (None, Some(config), None) => {
             let config = path.parent().unwrap_or(Path::new("")).join(config);
+            if let Err(error) = std::fs::metadata(&config) {
+                let message = format!("cannot read {}: {error}", config.display());
+                return Err(file.errors(vec![Problem::at("config", message)]));
+            }
             let flags = Flags { config: Some(config), no_secrets: true, ..Flags::default() };
             let nothing: [(&str, &str); 0] = [];
             let config = load(&Environment::new(nothing, ""), &flags, manifests)?.config;
