@@ -15,7 +15,7 @@ use confab_plugin::{Context, Event, EventKind, HookError, Manifest, Outcome, Pro
 use metrics::gauge;
 
 use super::{
-    breaker::Breaker,
+    breaker::{Breaker, Run},
     contained::Contained,
     instance::Instance,
     meters::Meters,
@@ -35,6 +35,19 @@ pub struct Entry {
     /// That of the entry before, if it goes on.
     breaker: Arc<Breaker>,
     meters: Meters,
+}
+
+/// What an entry did with an event.
+pub enum Asked {
+    /// Nothing: it is not this user's turn.
+    Left,
+    /// The hook let the event pass as it was: the way of most events.
+    Passed {
+        /// Whether the answer decides.
+        enforced: bool,
+    },
+    /// Anything else.
+    Ran(Ran),
 }
 
 /// What came of one run of a `before` hook.
@@ -158,7 +171,7 @@ impl Entry {
     }
 
     pub fn publish(&self) {
-        self.meters.seconds.publish();
+        self.meters.publish();
     }
 
     pub fn is_on(&self) -> bool {
@@ -169,8 +182,7 @@ impl Entry {
         self.is_on() && self.on.contains(&kind)
     }
 
-    /// Runs the hook, from `now` on; `None` if it does not run for this event. Leaves in `now`
-    /// when it ended.
+    /// Runs the hook, from `now` on. Leaves in `now` when it ended.
     ///
     /// Invariant: `scratch` equals `event` before and after. In shadow the hook sees the scratch;
     /// a hook that fails or refuses leaves the event as it found it.
@@ -180,16 +192,16 @@ impl Entry {
         event: &mut Event,
         scratch: &mut Event,
         now: &mut Instant,
-    ) -> Option<Ran> {
+    ) -> Asked {
         let enforced = match self.share.treatment(cx, event) {
             Treatment::Enforce => true,
             Treatment::Shadow => false,
-            Treatment::Leave => return None,
+            Treatment::Leave => return Asked::Left,
         };
         let Some(run) = self.breaker.admits(*now) else {
             let ran = Ran { answer: Answer::Out, enforced, changed: false, would: None };
             self.meters.count(&ran, Duration::ZERO);
-            return Some(ran);
+            return Asked::Ran(ran);
         };
         let started = *now;
         let seen = if enforced { &mut *event } else { &mut *scratch };
@@ -205,11 +217,16 @@ impl Entry {
             Ok(_) if took > self.timeout => Err(Failure::Timeout(self.timeout)),
             answer => answer,
         };
+        // Texts are shared, so that comparing what was not touched compares two pointers.
+        let touched = event != scratch;
+        if !touched && matches!(answer, Ok(Verdict::Pass)) {
+            self.succeeded(run);
+            self.meters.passed(took);
+            return Asked::Passed { enforced };
+        }
         let mut ran = match answer {
             Ok(verdict) => {
-                if self.breaker.succeeded(run) {
-                    tracing::info!(plugin = &*self.name, "a plugin that failed is back");
-                }
+                self.succeeded(run);
                 Ran { answer: Answer::Verdict(verdict), enforced, changed: false, would: None }
             }
             Err(failure) => {
@@ -224,8 +241,7 @@ impl Entry {
                 Ran { answer: Answer::Failed(failure), enforced, changed: false, would: None }
             }
         };
-        // Texts are shared, so that comparing what was not touched compares two pointers.
-        if event != scratch {
+        if touched {
             ran.changed = matches!(ran.answer, Answer::Verdict(Verdict::Pass));
             if enforced && !ran.changed {
                 event.clone_from(scratch);
@@ -235,7 +251,13 @@ impl Entry {
             }
         }
         self.meters.count(&ran, took);
-        Some(ran)
+        Asked::Ran(ran)
+    }
+
+    fn succeeded(&self, run: Run) {
+        if self.breaker.succeeded(run) {
+            tracing::info!(plugin = &*self.name, "a plugin that failed is back");
+        }
     }
 
     /// Makes the hook's future and polls it once, in place. Most hooks wait for nothing.

@@ -1,6 +1,12 @@
 //! What is counted of an entry: its verdicts and its time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use confab_plugin::Verdict;
 use metrics::{Counter, counter, histogram};
@@ -12,6 +18,8 @@ use super::{
 
 /// Registered once, so that counting is an atomic add.
 pub struct Meters {
+    /// What most events get: gathered here, and handed over with the times.
+    passes: AtomicU64,
     pass: Counter,
     change: Counter,
     deny: Counter,
@@ -23,13 +31,14 @@ pub struct Meters {
     panic: Counter,
     timeout: Counter,
     skipped: Counter,
-    pub seconds: Timing,
+    seconds: Timing,
 }
 
 impl Meters {
     pub fn new(entry: &Arc<str>) -> Self {
         let verdict = |verdict: &'static str| counter!("confab_plugin_verdicts_total", "plugin" => entry.to_string(), "verdict" => verdict);
         Self {
+            passes: AtomicU64::new(0),
             pass: verdict("pass"),
             change: verdict("change"),
             deny: verdict("deny"),
@@ -45,6 +54,18 @@ impl Meters {
                 histogram!("confab_plugin_duration_seconds", "plugin" => entry.to_string()),
             ),
         }
+    }
+
+    /// Counts a hook that let an event pass as it was.
+    pub fn passed(&self, took: Duration) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.seconds.record(took);
+    }
+
+    /// Hands over what was gathered.
+    pub fn publish(&self) {
+        self.pass.increment(self.passes.swap(0, Ordering::Relaxed));
+        self.seconds.publish();
     }
 
     /// Counts what a hook answered, and times it. Each run is counted as one verdict.
@@ -78,5 +99,11 @@ impl Meters {
             Failure::Panic(_) => &self.panic,
             Failure::Timeout(_) => &self.timeout,
         }
+    }
+}
+
+impl Drop for Meters {
+    fn drop(&mut self) {
+        self.publish();
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     code::{Code, Refusal},
     config::{OnError, PluginEntry},
 };
-use entry::{Answer, Entry, Failure, Ran};
+use entry::{Answer, Asked, Entry, Failure, Ran};
 pub use host::{Bots, NoBots};
 pub use passage::{Passage, Refused};
 pub use rehearsal::{Did, Rehearsal, Step};
@@ -204,7 +204,8 @@ impl Chain {
         let mut scratch = event.clone();
         let mut now = Instant::now();
         for entry in route {
-            let Some(ran) = entry.before(cx, event, &mut scratch, &mut now).await else { continue };
+            let asked = entry.before(cx, event, &mut scratch, &mut now).await;
+            let Asked::Ran(ran) = asked else { continue };
             if ran.enforced {
                 if ran.changed {
                     changed_by.push(Arc::clone(entry.name()));

@@ -10,7 +10,7 @@ use confab_plugin::{Context, Decision, Event, Outcome, Verdict};
 
 use super::{
     Chain, decide,
-    entry::{Answer, Entry},
+    entry::{Answer, Asked, Entry},
     passage::Refused,
 };
 use crate::config::{Mode, OnError};
@@ -185,12 +185,20 @@ impl Rehearsal {
         let found = self.event.clone();
         let (mut scratch, mut now) = (found.clone(), Instant::now());
         let started = now;
-        let ran = entry.before(cx, &mut self.event, &mut scratch, &mut now).await;
+        let asked = entry.before(cx, &mut self.event, &mut scratch, &mut now).await;
         step.took = now - started;
         step.notes = cx.take_notes();
-        let Some(mut ran) = ran else {
-            step.did = Did::NotAsked("not this user's turn");
-            return step;
+        let mut ran = match asked {
+            Asked::Ran(ran) => ran,
+            Asked::Passed { enforced } => {
+                let verdict = Verdict::Pass;
+                step.did = Did::Answered { verdict, enforced, changed: false };
+                return step;
+            }
+            Asked::Left => {
+                step.did = Did::NotAsked("not this user's turn");
+                return step;
+            }
         };
         step.did = match &ran.answer {
             Answer::Verdict(verdict) => Did::Answered {
