@@ -26,7 +26,7 @@ use super::{
 use crate::config::PluginEntry;
 
 /// The entry's `job_…` keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobLimits {
     queue: usize,
     concurrency: usize,

@@ -56,10 +56,16 @@ pub struct Ran {
     pub answer: Answer,
     /// Whether the answer decides.
     pub enforced: bool,
-    /// Whether it changed the event, or in shadow would have.
-    pub changed: bool,
     /// In shadow, what the event would have become.
     pub would: Option<Box<Event>>,
+}
+
+impl Ran {
+    /// Whether it changed the event, or in shadow would have: one that lets an event pass as it
+    /// was has [`Asked::Passed`] it.
+    pub fn changed(&self) -> bool {
+        matches!(self.answer, Answer::Verdict(Verdict::Pass))
+    }
 }
 
 /// What a hook answered.
@@ -199,7 +205,7 @@ impl Entry {
             Treatment::Leave => return Asked::Left,
         };
         let Some(run) = self.breaker.admits(*now) else {
-            let ran = Ran { answer: Answer::Out, enforced, changed: false, would: None };
+            let ran = Ran { answer: Answer::Out, enforced, would: None };
             self.meters.count(&ran, Duration::ZERO);
             return Asked::Ran(ran);
         };
@@ -227,7 +233,7 @@ impl Entry {
         let mut ran = match answer {
             Ok(verdict) => {
                 self.succeeded(run);
-                Ran { answer: Answer::Verdict(verdict), enforced, changed: false, would: None }
+                Ran { answer: Answer::Verdict(verdict), enforced, would: None }
             }
             Err(failure) => {
                 self.report(&failure);
@@ -238,15 +244,14 @@ impl Entry {
                         "a plugin failed too often: it is taken out for a while"
                     );
                 }
-                Ran { answer: Answer::Failed(failure), enforced, changed: false, would: None }
+                Ran { answer: Answer::Failed(failure), enforced, would: None }
             }
         };
         if touched {
-            ran.changed = matches!(ran.answer, Answer::Verdict(Verdict::Pass));
-            if enforced && !ran.changed {
+            if enforced && !ran.changed() {
                 event.clone_from(scratch);
             } else {
-                ran.would = (!enforced && ran.changed).then(|| Box::new(scratch.clone()));
+                ran.would = (!enforced && ran.changed()).then(|| Box::new(scratch.clone()));
                 scratch.clone_from(event);
             }
         }

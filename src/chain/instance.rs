@@ -11,6 +11,7 @@ use std::{
 use confab_plugin::{Host, Manifest, Plugin, Problem};
 
 use super::{
+    background::JobLimits,
     contained::Contained,
     entry::Failure,
     host::{Bots, EntryServices, NoBots},
@@ -60,12 +61,7 @@ impl Instance {
             && old.plugin == new.plugin
             && old.label() == new.label()
             && old.options == new.options
-            && old.job_queue == new.job_queue
-            && old.job_concurrency == new.job_concurrency
-            && old.job_attempts == new.job_attempts
-            && old.job_timeout == new.job_timeout
-            && old.job_backoff == new.job_backoff
-            && old.job_max_backoff == new.job_max_backoff
+            && JobLimits::of(old) == JobLimits::of(new)
     }
 
     /// Whether it was started, also if it was stopped since.

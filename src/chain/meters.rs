@@ -68,10 +68,9 @@ impl Meters {
         self.seconds.publish();
     }
 
-    /// Counts what a hook answered, and times it. Each run is counted as one verdict.
+    /// Counts any other answer of a hook, and times it. Each run is counted as one verdict.
     pub fn count(&self, ran: &Ran, took: Duration) {
         let counter = match (&ran.answer, ran.enforced) {
-            (Answer::Verdict(Verdict::Pass), _) if !ran.changed => &self.pass,
             (Answer::Verdict(Verdict::Pass), true) => &self.change,
             (Answer::Verdict(Verdict::Pass), false) => &self.would_change,
             (Answer::Verdict(Verdict::Deny { .. }), true) => &self.deny,

@@ -207,7 +207,7 @@ impl Chain {
             let asked = entry.before(cx, event, &mut scratch, &mut now).await;
             let Asked::Ran(ran) = asked else { continue };
             if ran.enforced {
-                if ran.changed {
+                if ran.changed() {
                     changed_by.push(Arc::clone(entry.name()));
                 }
                 decide(entry, ran)?;

@@ -204,7 +204,7 @@ impl Rehearsal {
             Answer::Verdict(verdict) => Did::Answered {
                 verdict: verdict.clone(),
                 enforced: ran.enforced,
-                changed: ran.changed,
+                changed: ran.changed(),
             },
             Answer::Failed(failure) => Did::Failed(failure.to_string()),
             Answer::Out => Did::Failed("it has failed too often".to_owned()),
@@ -213,7 +213,7 @@ impl Rehearsal {
             step.change = Some((found.clone(), *would));
         }
         if ran.enforced {
-            if ran.changed {
+            if ran.changed() {
                 step.change = Some((found, self.event.clone()));
                 self.changed_by.push(Arc::clone(entry.name()));
             }
