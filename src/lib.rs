@@ -1,6 +1,9 @@
 //! confab, a chat daemon that hosts plugins. The modules in reading order, from the floor that
 //! knows nobody to the one that knows everyone.
 
+// Floor 2: a client of the public protocol, which knows nothing of the daemon.
+pub mod bench;
+
 // Floor 3: the nouns, and the traits of what can be replaced.
 pub mod bus;
 pub mod chain;
