@@ -166,7 +166,7 @@ impl Daemon {
             config,
         };
         let dispatch = Arc::clone(&daemon.dispatch);
-        let publish = move || dispatch.chain().publish();
+        let publish = move || dispatch.publish();
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });

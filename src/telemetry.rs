@@ -139,6 +139,17 @@ fn describe() {
         "confab_frames_refused_total",
         "Frames that were malformed or over the rate."
     );
+    describe_gauge!(
+        "confab_outbox_bytes",
+        Unit::Bytes,
+        "What waits to be written to the sessions of this node."
+    );
+    describe_gauge!("confab_store_queue_events", "Messages and read marks that are being stored.");
+    describe_gauge!("confab_store_queue_bytes", Unit::Bytes, "Their bytes, as limits count them.");
+    describe_counter!(
+        "confab_overloaded_total",
+        "Messages and read marks refused because too much waits for the store."
+    );
     describe_counter!("confab_tokens_refused_total", "Tokens that were not good, by reason.");
     describe_counter!("confab_store_errors_total", "What the store could not do, by operation.");
     describe_counter!(

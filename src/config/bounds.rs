@@ -7,7 +7,7 @@ use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 63] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 68] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -31,7 +31,9 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 63] = [
     ("limits", "in_flight", "1", "65536"),
     ("limits", "outbox_frames", "16", "1000000"),
     ("limits", "outbox", "16KiB", "1GiB"),
+    ("limits", "outboxes", "1MiB", "64GiB"),
     ("limits", "write_timeout", "1s", "10m"),
+    ("limits", "backlog_timeout", "1s", "1h"),
     ("limits", "ping_interval", "1s", "10m"),
     ("limits", "idle_timeout", "1s", "1h"),
     ("limits", "frame_rate", "0", "1000000"),
@@ -39,7 +41,10 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 63] = [
     ("limits", "refused_frames", "1", "1000000"),
     ("limits", "auth_rate", "0", "1000000"),
     ("limits", "auth_burst", "1", "1000000"),
+    ("limits", "connect_rate", "0", "1000000"),
+    ("limits", "connect_burst", "1", "1000000"),
     ("limits", "store_queue", "1", "10000000"),
+    ("limits", "store_queue_bytes", "1MiB", "64GiB"),
     ("limits", "page", "1", "1000"),
     ("limits", "sync_messages", "1", "10000"),
     ("limits", "sync", "1KiB", "16MiB"),

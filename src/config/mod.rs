@@ -18,6 +18,7 @@ mod fingerprint;
 mod given;
 pub mod json_schema;
 mod layers;
+mod limits;
 mod load;
 mod log_level;
 mod mongo_uri;
@@ -48,9 +49,8 @@ pub use environment::{DEFAULT_FILE, Environment};
 pub use error::{ConfigError, ConfigErrors, Warning, escape};
 pub use fingerprint::Fingerprint;
 pub use layers::{Origin, Origins};
+pub use limits::Limits;
 pub use load::{Flags, Loaded, Sources, load};
 pub use secret::Secret;
-pub use sections::{
-    Algorithm, Auth, Config, Limits, Log, LogFormat, Mongo, MongoLayout, Server, Store,
-};
+pub use sections::{Algorithm, Auth, Config, Log, LogFormat, Mongo, MongoLayout, Server, Store};
 pub(crate) use source::columns;

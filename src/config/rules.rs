@@ -44,11 +44,14 @@ impl<'a> Rules<'a> {
     }
 
     fn limits(&mut self, config: &Config) {
+        const FRAME: Key = ("limits", "frame");
         let limits = &config.limits;
         let larger = [
-            (("limits", "content"), limits.content, ("limits", "frame"), limits.frame),
-            (("limits", "frame"), limits.frame, ("limits", "outbox"), limits.outbox),
+            (("limits", "content"), limits.content, FRAME, limits.frame),
+            (FRAME, limits.frame, ("limits", "outbox"), limits.outbox),
             (("limits", "sync"), limits.sync, ("limits", "outbox"), limits.outbox),
+            (("limits", "outbox"), limits.outbox, ("limits", "outboxes"), limits.outboxes),
+            (FRAME, limits.frame, ("limits", "store_queue_bytes"), limits.store_queue_bytes),
         ];
         for (small, small_value, large, large_value) in larger {
             if small_value > large_value {

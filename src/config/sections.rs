@@ -10,7 +10,7 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, secret::Secret};
+use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -176,107 +176,6 @@ pub enum Algorithm {
     ES256,
     /// Ed25519.
     EdDSA,
-}
-
-/// `[limits]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Open connections on the public listener; further ones wait in the kernel's backlog.
-    /// From 1 to 10000000.
-    pub connections: usize,
-    /// Open connections from one address (of an IPv6 network of 64 bits); a further one is closed
-    /// at once. Raise it when a proxy brings everybody from its own. From 1 to 10000000.
-    pub connections_per_address: usize,
-    /// Sessions of one user, over all devices on this node. From 1 to 10000.
-    pub sessions_per_user: usize,
-    /// From accepting a connection (or the first byte of a further request) until the answer
-    /// begins. From 1s to 5m.
-    pub request_timeout: Duration,
-    /// How long a connection may stay open without a request, or without taking the answer.
-    /// From 1s to 1h.
-    pub keep_alive: Duration,
-    /// The body of one HTTP request. From 1KiB to 16MiB.
-    pub body: ByteSize,
-    /// One WebSocket message from a client. From 1KiB to 16MiB.
-    pub frame: ByteSize,
-    /// The text of one chat message. From 1B to the size of a frame.
-    pub content: ByteSize,
-    /// Messages one session may have on their way to the store; then its socket is not read
-    /// until one is stored. From 1 to 65536.
-    pub in_flight: usize,
-    /// What may wait to be written to one slow session: frames. From 16 to 1000000.
-    pub outbox_frames: usize,
-    /// What may wait to be written to one slow session: bytes. From 16KiB to 1GiB, and no less
-    /// than frame and sync.
-    pub outbox: ByteSize,
-    /// How long writing to a session may make no progress. From 1s to 10m.
-    pub write_timeout: Duration,
-    /// How often an idle session is pinged. From 1s to 10m.
-    pub ping_interval: Duration,
-    /// A session that sends nothing, not even the answer to a ping, is closed after this.
-    /// Longer than ping_interval, at most 1h.
-    pub idle_timeout: Duration,
-    /// Frames a session may send each second, over time; 0 means no limit. At most 1000000.
-    pub frame_rate: u32,
-    /// Frames a session may send at once before frame_rate applies. From 1 to 1000000.
-    pub frame_burst: u32,
-    /// Refused frames (malformed, or over the rate) that end a session; a good frame makes up
-    /// for one. From 1 to 1000000.
-    pub refused_frames: u32,
-    /// Logins and registrations from one address each minute, over time; 0 means no limit. At
-    /// most 1000000.
-    pub auth_rate: u32,
-    /// Logins and registrations from one address at once before auth_rate applies. From 1 to
-    /// 1000000.
-    pub auth_burst: u32,
-    /// Messages that may wait for the store, over all sessions; one more is refused with
-    /// "overloaded". From 1 to 10000000.
-    pub store_queue: usize,
-    /// Items in one page of history or of conversations. From 1 to 1000.
-    pub page: usize,
-    /// Messages in the answer to one sync. From 1 to 10000.
-    pub sync_messages: usize,
-    /// Bytes of message text in the answer to one sync; one message always fits. From 1KiB to
-    /// 16MiB.
-    pub sync: ByteSize,
-    /// The highest unread count that is told; beyond it, counting would cost too much. From 1
-    /// to 1000000.
-    pub unread: usize,
-    /// Accounts kept in memory. From 16 to 10000000.
-    pub account_cache: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            connections_per_address: 6_000,
-            sessions_per_user: 16,
-            request_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            body: ByteSize::kib(16),
-            frame: ByteSize::kib(64),
-            content: ByteSize::kib(16),
-            in_flight: 64,
-            outbox_frames: 4096,
-            outbox: ByteSize::mib(2),
-            write_timeout: Duration::from_secs(20),
-            ping_interval: Duration::from_secs(25),
-            idle_timeout: Duration::from_secs(60),
-            frame_rate: 100,
-            frame_burst: 2000,
-            refused_frames: 100,
-            auth_rate: 60,
-            auth_burst: 60,
-            store_queue: 10_000,
-            page: 100,
-            sync_messages: 256,
-            sync: ByteSize::kib(64),
-            unread: 1000,
-            account_cache: 10_000,
-        }
-    }
 }
 
 /// `[store]`

@@ -2,28 +2,30 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use arc_swap::ArcSwap;
 use confab_plugin::{Decision, Event, SessionId, UserId};
 use futures_util::{FutureExt, future};
-use metrics::{Counter, Histogram, counter, histogram};
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
-};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{asker::Asker, report};
+use super::{
+    asker::Asker,
+    fair::Amount,
+    report,
+    waiting::{Full, Waiting},
+};
 use crate::{
     bus::{Bus, Envelope},
     chain::Passage,
     code::{Code, Refusal},
+    config,
     hub::Session,
     store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
     wire::Frame,
 };
 
-/// The most events that a lane hands to the store at once.
-const BATCH: usize = 1024;
+/// What a job takes beside its text, about: the event, who is to be answered, the client's id.
+const OVERHEAD: usize = 1024;
 
 /// An event that the chain let through and that must become durable.
 pub enum Job {
@@ -31,82 +33,89 @@ pub enum Job {
     Message { asker: Asker, passage: Passage, at: Timestamp },
     /// A read mark, and whom to tell of an error.
     Seen { session: Arc<Session>, passage: Passage, at: Timestamp },
-    /// Nothing: dropped once all before it is done.
-    Flush(oneshot::Sender<()>),
+    /// Nothing: every copy is dropped once all before it is done.
+    Flush(mpsc::Sender<()>),
 }
 
 /// Lanes to the store, as many as the backend likes.
 ///
 /// Invariant: all events of one conversation take the same lane, and a lane finishes one batch
 /// before it begins the next; so what is published of a conversation is in the order of `seq`.
+/// A user's events of one conversation keep their order.
 pub struct Lanes {
-    senders: ArcSwap<Vec<mpsc::Sender<Job>>>,
+    waiting: Arc<Waiting<Job>>,
     tasks: TaskTracker,
 }
 
 impl Lanes {
-    pub fn start(store: &Arc<dyn Store>, bus: &Arc<dyn Bus>, queue: usize) -> Self {
+    pub fn start(store: &Arc<dyn Store>, bus: &Arc<dyn Bus>, limits: &config::Limits) -> Self {
         let (count, tasks) = (store.lanes().max(1), TaskTracker::new());
-        let senders = (0..count).map(|_| {
-            let (sender, jobs) = mpsc::channel(queue.div_ceil(count));
-            tasks.spawn(Lane::new(Arc::clone(store), Arc::clone(bus)).run(jobs));
-            sender
-        });
-        Self { senders: ArcSwap::from_pointee(senders.collect()), tasks }
+        let bounds =
+            Amount { count: limits.store_queue, bytes: limits.store_queue_bytes.as_usize() };
+        let waiting = Arc::new(Waiting::new(count, bounds));
+        for number in 0..count {
+            let lane = Lane::new(Arc::clone(store), Arc::clone(bus));
+            tasks.spawn(lane.run(Arc::clone(&waiting), number));
+        }
+        Self { waiting, tasks }
     }
 
-    /// Hands a job to its lane; answers it with `overloaded` when too much waits there.
+    /// Hands a job to its lane; answers it with `overloaded` when too much waits, of its user or
+    /// in all.
     pub fn send(&self, job: Job) {
-        let senders = self.senders.load();
-        if senders.is_empty() {
-            job.refuse(&Refusal::new(Code::Unavailable, "The server is stopping."));
-            return;
-        }
-        let lane = match job.conversation() {
-            // The low bits of a ULID are random; either order of the two gives the same sum.
-            Some(c) => c.first().as_u128().wrapping_add(c.second().as_u128()) as usize,
-            None => 0,
-        };
-        if let Err(error) = senders[lane % senders.len()].try_send(job) {
-            let (job, refusal) = match error {
-                TrySendError::Full(job) => (
-                    job,
-                    Refusal::new(Code::Overloaded, "Too much waits to be stored: wait a little."),
-                ),
-                TrySendError::Closed(job) => {
-                    (job, Refusal::new(Code::Unavailable, "The server is stopping."))
+        let Some((from, to, text)) = job.parties() else { return };
+        let conversation = Conversation::between(from, to);
+        // The low bits of a ULID are random; either order of the two gives the same sum.
+        let sum = conversation.first().as_u128().wrapping_add(conversation.second().as_u128());
+        let lane = sum as usize % self.waiting.lanes();
+        if let Err((job, why)) = self.waiting.push(lane, from, text + OVERHEAD, job) {
+            let refusal = match why {
+                Full::Overloaded(seconds) => {
+                    counter!("confab_overloaded_total").increment(1);
+                    let message = "Too much waits to be stored: wait a little.";
+                    let mut refusal = Refusal::new(Code::Overloaded, message);
+                    refusal.retry_after = Some(seconds);
+                    refusal
                 }
+                Full::Closed => Refusal::new(Code::Unavailable, "The server is stopping."),
             };
             job.refuse(&refusal);
         }
     }
 
+    /// Shows how much waits; before metrics are read.
+    pub fn publish(&self) {
+        let held = self.waiting.held();
+        gauge!("confab_store_queue_events").set(held.count as f64);
+        gauge!("confab_store_queue_bytes").set(held.bytes as f64);
+    }
+
     /// Waits until every job that was handed over before is done, and its `after` hooks too.
     pub async fn flush(&self) {
-        let senders = self.senders.load_full();
-        let flushes = senders.iter().map(async |sender| {
-            let (flush, flushed) = oneshot::channel();
-            if sender.send(Job::Flush(flush)).await.is_ok() {
-                let _ = flushed.await;
-            }
-        });
-        future::join_all(flushes).await;
+        let (flush, mut flushed) = mpsc::channel(1);
+        self.waiting.mark(|| Job::Flush(flush.clone()));
+        drop(flush);
+        // Nobody sends: this is the end of the last copy.
+        let _ = flushed.recv().await;
     }
 
     /// Waits until every job is done. Later jobs are refused.
     pub async fn close(&self) {
-        self.senders.store(Arc::default());
+        self.waiting.close();
         self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
 impl Job {
-    fn conversation(&self) -> Option<Conversation> {
+    /// Who sends it, to whom, and the bytes of its text; nothing for what is no event.
+    fn parties(&self) -> Option<(UserId, UserId, usize)> {
         let (Job::Message { passage, .. } | Job::Seen { passage, .. }) = self else { return None };
         match passage.event() {
-            Event::Message(message) => Some(Conversation::between(message.from(), message.to())),
-            Event::Seen(seen) => Some(Conversation::between(seen.from(), seen.to())),
+            Event::Message(message) => {
+                Some((message.from(), message.to(), message.content().len()))
+            }
+            Event::Seen(seen) => Some((seen.from(), seen.to(), 0)),
             _ => None,
         }
     }
@@ -153,14 +162,15 @@ impl Lane {
         }
     }
 
-    async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+    async fn run(self, waiting: Arc<Waiting<Job>>, number: usize) {
         let mut batch = Vec::new();
-        while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        while let Some(taken) = waiting.next(number, &mut batch).await {
             let batch = std::mem::take(&mut batch);
             // A defect in a store must not end the lane: its tickets answer `internal`.
             if AssertUnwindSafe(self.carry_out(batch)).catch_unwind().await.is_err() {
                 tracing::error!("storing a batch panicked: this is a defect");
             }
+            drop(taken);
         }
     }
 

@@ -2,14 +2,16 @@
 
 mod asker;
 mod bots;
+mod fair;
 mod lane;
 mod sequencer;
+mod waiting;
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing, User, UserId};
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -66,7 +68,7 @@ impl Dispatch {
     ) -> Self {
         Self {
             chain: ArcSwap::new(chain),
-            lanes: Lanes::start(&store, &bus, limits.store_queue),
+            lanes: Lanes::start(&store, &bus, limits),
             store,
             bus,
             hub,
@@ -315,6 +317,13 @@ impl Dispatch {
                 Err(error.into())
             }
         }
+    }
+
+    /// Hands over what is counted here and in the chain; before metrics are read, and now and then.
+    pub fn publish(&self) {
+        self.chain().publish();
+        self.lanes.publish();
+        gauge!("confab_outbox_bytes").set(self.hub.backlog().bytes() as f64);
     }
 
     /// Waits until everything that was taken so far is stored and answered, and the `after` hooks

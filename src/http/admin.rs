@@ -31,7 +31,7 @@ pub fn routes(
     let render = make(move |_| {
         let (metrics, dispatch) = (metrics.clone(), Arc::clone(&dispatch));
         async move {
-            dispatch.chain().publish();
+            dispatch.publish();
             process_metrics();
             Response::builder().content_type("text/plain; version=0.0.4").body(metrics.render())
         }

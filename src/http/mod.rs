@@ -42,8 +42,8 @@ pub use origin::AllowedOrigins;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
 pub use server::{Serving, bind, serve};
 
-/// How many addresses the login rate remembers.
-const ADDRESSES: usize = 65_536;
+/// How many addresses, and how many users, the rates of logins and of sessions remember.
+const REMEMBERED: usize = 65_536;
 
 /// All that the calls need.
 pub struct State {
@@ -56,6 +56,7 @@ pub struct State {
     limits: Limits,
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
+    opened: KeyedRate<UserId>,
     sessions: ws::Sessions,
 }
 
@@ -71,7 +72,9 @@ impl State {
         allowed_origins: Arc<AllowedOrigins>,
     ) -> Self {
         let limits = &config.limits;
-        let rate = Rate::new(limits.auth_rate, Duration::from_secs(60), limits.auth_burst);
+        let a_minute = |count, burst| Rate::new(count, Duration::from_secs(60), burst);
+        let logins = a_minute(limits.auth_rate, limits.auth_burst);
+        let opened = a_minute(limits.connect_rate, limits.connect_burst);
         Self {
             dispatch,
             hub,
@@ -81,7 +84,8 @@ impl State {
             accounts,
             limits: limits.clone(),
             allowed_origins,
-            attempts: KeyedRate::new(rate, ADDRESSES),
+            attempts: KeyedRate::new(logins, REMEMBERED),
+            opened: KeyedRate::new(opened, REMEMBERED),
             sessions: ws::Sessions::from(limits),
         }
     }
@@ -101,13 +105,24 @@ impl State {
     /// Counts a login or registration against the client's address.
     fn allow_attempt(&self, request: &Request) -> Result<(), Refusal> {
         let address = client::customer(client::address(request.remote_addr()));
-        self.attempts.take(&address, std::time::Instant::now()).map_err(|wait| {
-            let message = "Too many logins and registrations from your address: wait a little.";
-            let mut refusal = Refusal::new(Code::RateLimited, message);
-            refusal.retry_after = Some(whole_seconds(wait));
-            refusal
-        })
+        let message = "Too many logins and registrations from your address: wait a little.";
+        let taken = self.attempts.take(&address, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
     }
+
+    /// Counts a session that a user wants to open. Asks nobody else, so that whoever reconnects in
+    /// a loop costs little.
+    fn allow_session(&self, user: UserId) -> Result<(), Refusal> {
+        let message = "You open too many sessions: wait a little.";
+        let taken = self.opened.take(&user, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
+    }
+}
+
+fn rate_limited(message: &'static str, wait: Duration) -> Refusal {
+    let mut refusal = Refusal::new(Code::RateLimited, message);
+    refusal.retry_after = Some(whole_seconds(wait));
+    refusal
 }
 
 /// Everything on the public listener.

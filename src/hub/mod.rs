@@ -1,5 +1,6 @@
 //! The connection manager: who is connected here, with which sessions.
 
+mod backlog;
 mod outbox;
 mod session;
 
@@ -20,6 +21,7 @@ use crate::{
     bus::{Deliver, Envelope},
     config,
 };
+pub use backlog::Backlog;
 pub use outbox::{Outbound, Outbox, Ticket};
 pub use session::{CloseReason, Session};
 
@@ -36,6 +38,7 @@ pub struct Hub {
     tracker: TaskTracker,
     draining: AtomicBool,
     count: AtomicUsize,
+    backlog: Arc<Backlog>,
     connections: Gauge,
     delivered: Counter,
 }
@@ -58,6 +61,7 @@ impl Hub {
             tracker: TaskTracker::new(),
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
+            backlog: Arc::new(Backlog::new(limits)),
             connections: gauge!("confab_websocket_connections"),
             delivered: counter!("confab_messages_delivered_total", "path" => "local"),
         }
@@ -119,6 +123,11 @@ impl Hub {
     /// Whether no session is open here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What waits in all outboxes of this node.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 
     /// Whether the daemon is stopping.

@@ -10,7 +10,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use metrics::counter;
 
-use super::{CloseReason, Session};
+use super::{Backlog, CloseReason, Session};
 use crate::{
     code::{Code, Refusal},
     config,
@@ -28,21 +28,35 @@ pub struct Outbox {
     max_frames: usize,
     max_bytes: usize,
     max_in_flight: usize,
+    backlog: Arc<Backlog>,
 }
+
+/// The part of an outbox that ephemeral frames may fill, so that a flood of them never takes the
+/// place of what must not be lost, nor much of its time.
+const EPHEMERAL_PART: usize = 4;
+
+/// What a frame takes beside its text.
+const FRAME: usize = size_of::<Frame>();
 
 #[derive(Default)]
 struct Inner {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// The bytes of the frames that the session's task took, and is writing.
+    writing: usize,
     /// The answers owed to the session's own messages, oldest first.
     owed: VecDeque<Owed>,
     /// How many answers have left `owed` since the session began.
     answered: u64,
     /// How many answers in `owed` are known, and wait for an older one.
     known: usize,
+    /// Their bytes.
+    known_bytes: usize,
     /// The frames, and their bytes, that wait behind those.
     behind: (usize, usize),
     closing: Option<CloseReason>,
+    /// What the backlog of all outboxes knows of this one.
+    counted: usize,
 }
 
 /// The answer owed to one of the session's own messages.
@@ -66,14 +80,15 @@ pub struct Outbound {
 }
 
 impl Outbox {
-    /// An empty outbox with these bounds.
-    pub fn new(limits: &config::Limits) -> Self {
+    /// An empty outbox with these bounds, which counts for `backlog`.
+    pub fn new(limits: &config::Limits, backlog: &Arc<Backlog>) -> Self {
         Self {
             inner: Mutex::default(),
             waker: AtomicWaker::new(),
             max_frames: limits.outbox_frames,
             max_bytes: limits.outbox.as_usize(),
             max_in_flight: limits.in_flight,
+            backlog: Arc::clone(backlog),
         }
     }
 
@@ -97,6 +112,7 @@ impl Outbox {
     fn change(&self, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.lock();
         change(&mut inner);
+        inner.count(&self.backlog);
         let wake = !inner.frames.is_empty() || inner.closing.is_some();
         drop(inner);
         if wake {
@@ -110,15 +126,16 @@ impl Outbox {
         inner.owed.len() < self.max_in_flight && inner.closing.is_none()
     }
 
-    /// Takes all that is queued; pending while there is nothing to do. Only the session's own
-    /// task may call this.
+    /// Takes all that is queued; pending while there is nothing to do. What was taken before is
+    /// written by now. Only the session's own task may call this.
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Outbound> {
         self.waker.register(cx.waker());
         let mut inner = self.lock();
         if inner.frames.is_empty() && inner.closing.is_none() {
+            inner.written(&self.backlog);
             return Poll::Pending;
         }
-        Poll::Ready(inner.take())
+        Poll::Ready(inner.take(&self.backlog))
     }
 
     /// Like [`poll_take`](Self::poll_take), for a session that is closing: pending until there
@@ -127,9 +144,10 @@ impl Outbox {
         self.waker.register(cx.waker());
         let mut inner = self.lock();
         if inner.frames.is_empty() && !inner.owed.is_empty() {
+            inner.written(&self.backlog);
             return Poll::Pending;
         }
-        Poll::Ready(inner.take())
+        Poll::Ready(inner.take(&self.backlog))
     }
 
     /// Pending until the session has been given up as a slow client. Only the session's own
@@ -148,14 +166,38 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.backlog.change(inner.counted, 0);
+    }
+}
+
 impl Inner {
-    fn take(&mut self) -> Outbound {
+    /// Tells the backlog of all outboxes how much this one holds.
+    fn count(&mut self, backlog: &Backlog) {
+        let frames = self.frames.len() + self.behind.0 + self.known;
+        let held = self.bytes + self.behind.1 + self.known_bytes + self.writing + FRAME * frames;
+        backlog.change(mem::replace(&mut self.counted, held), held);
+    }
+
+    fn written(&mut self, backlog: &Backlog) {
+        if self.writing > 0 {
+            self.writing = 0;
+            self.count(backlog);
+        }
+    }
+
+    fn take(&mut self, backlog: &Backlog) -> Outbound {
+        self.writing = self.bytes + FRAME * self.frames.len();
         self.bytes = 0;
-        Outbound {
+        let outbound = Outbound {
             frames: mem::take(&mut self.frames),
             closing: self.closing,
             in_flight: self.owed.len(),
-        }
+        };
+        self.count(backlog);
+        outbound
     }
 
     fn push(&mut self, frame: Frame, bounds: &Outbox) {
@@ -184,11 +226,14 @@ impl Inner {
         if self.closing == Some(CloseReason::SlowClient) {
             return false;
         }
+        let part = if frame.ephemeral { EPHEMERAL_PART } else { 1 };
+        let (max_frames, max_bytes) = (bounds.max_frames, bounds.max_bytes);
+        let max_bytes = max_bytes.min(bounds.backlog.free()) / part;
         let over = |inner: &Inner| {
             let frames = inner.frames.len() + inner.behind.0;
-            let bytes = inner.bytes + inner.behind.1 + frame.text.len();
+            let bytes = inner.bytes + inner.behind.1 + inner.writing + frame.text.len();
             // A single frame larger than the bound (a page of `sync`) goes to an empty outbox.
-            frames > 0 && (frames >= bounds.max_frames || bytes > bounds.max_bytes)
+            frames > 0 && (frames >= max_frames / part || bytes > max_bytes)
         };
         if over(self) {
             if frame.ephemeral {
@@ -220,8 +265,11 @@ impl Inner {
             self.frames = VecDeque::new();
             self.bytes = 0;
             self.behind = (0, 0);
+            self.known_bytes = 0;
             for owed in &mut self.owed {
                 owed.behind = Vec::new();
+                // An answer that is not told.
+                owed.answer = owed.answer.take().map(|_| None);
             }
         }
     }
@@ -229,6 +277,8 @@ impl Inner {
     fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
         let place = number.checked_sub(self.answered).and_then(|n| usize::try_from(n).ok());
         if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
+            let answer = answer.filter(|_| self.closing != Some(CloseReason::SlowClient));
+            self.known_bytes += length(&answer);
             owed.answer = Some(answer);
             self.known += 1;
         }
@@ -236,15 +286,22 @@ impl Inner {
             let Some(owed) = self.owed.pop_front() else { break };
             self.answered += 1;
             self.known -= 1;
+            let answer = owed.answer.flatten();
+            self.known_bytes -= length(&answer);
             self.behind.0 -= owed.behind.len();
             self.behind.1 -= owed.behind.iter().map(|frame| frame.text.len()).sum::<usize>();
-            for frame in owed.answer.flatten().into_iter().chain(owed.behind) {
+            for frame in answer.into_iter().chain(owed.behind) {
                 if self.make_room(&frame, bounds) {
                     self.queue(frame);
                 }
             }
         }
     }
+}
+
+/// The bytes of an answer.
+fn length(answer: &Option<Frame>) -> usize {
+    answer.as_ref().map_or(0, |frame| frame.text.len())
 }
 
 /// The right, and the duty, to answer one message of a session: its echo or an error.

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use confab_plugin::{Context, SessionId, User};
 
-use super::Outbox;
+use super::{Backlog, Outbox};
 use crate::config;
 
 /// A session: who, from where, and what waits to be sent there.
@@ -16,9 +16,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with a new random id.
-    pub fn new(user: Arc<User>, address: IpAddr, limits: &config::Limits) -> Self {
-        Self { id: SessionId(rand::random()), user, address, outbox: Outbox::new(limits) }
+    /// A session with a new random id; what waits for it counts for `backlog`.
+    pub fn new(
+        user: Arc<User>,
+        address: IpAddr,
+        limits: &config::Limits,
+        backlog: &Arc<Backlog>,
+    ) -> Self {
+        let outbox = Outbox::new(limits, backlog);
+        Self { id: SessionId(rand::random()), user, address, outbox }
     }
 
     /// Its id, unique over all nodes.

@@ -160,6 +160,11 @@ impl Client {
         self.socket.send(message).await.expect("sent");
     }
 
+    /// Sends anything; whether the session took it.
+    pub async fn try_send_raw(&mut self, message: Message) -> bool {
+        self.socket.send(message).await.is_ok()
+    }
+
     /// Queues a frame without a flush.
     pub async fn feed(&mut self, frame: Value) {
         self.socket.feed(Message::text(frame.to_string())).await.expect("fed");

@@ -1,6 +1,7 @@
 //! `GET /ws/{user_id}`: from an HTTP request to a running session.
 
 mod handshake;
+mod metered;
 mod session;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -28,6 +29,7 @@ use crate::{
     store::Timestamp,
 };
 use handshake::Handshake;
+use metered::Metered;
 use session::{Bounds, SessionLoop};
 
 /// Small, because a socket zero-fills its read buffer at every read and keeps it as long as it
@@ -42,6 +44,8 @@ const WRITE_BUFFER: usize = 4096;
 pub struct Sessions {
     bounds: Bounds,
     socket: WebSocketConfig,
+    /// Bytes that a client may send for one message.
+    unfinished: usize,
 }
 
 impl From<&config::Limits> for Sessions {
@@ -59,7 +63,9 @@ impl From<&config::Limits> for Sessions {
             .max_write_buffer_size(largest.saturating_add(WRITE_BUFFER + 1024))
             .max_message_size(Some(limits.frame.as_usize()))
             .max_frame_size(Some(limits.frame.as_usize()));
-        Self { bounds: Bounds::from(limits), socket }
+        // Fragments have heads of up to 14 bytes (RFC 6455 section 5.2), more than a short payload.
+        let unfinished = limits.frame.as_usize().saturating_mul(2) + 16 * 1024;
+        Self { bounds: Bounds::from(limits), socket, unfinished }
     }
 }
 
@@ -73,6 +79,7 @@ pub async fn upgrade(
     let handshake = Handshake::read(request.headers())?;
     state.allowed_origins.check(request.headers())?;
     let claims = bearer::of_websocket(request, state)?;
+    state.allow_session(claims.user)?;
     let profile = state.profile(claims.user).await?;
     let named = match user.strip_prefix('@') {
         Some(name) => name.eq_ignore_ascii_case(profile.user.name.as_str()),
@@ -85,7 +92,8 @@ pub async fn upgrade(
     let upgrade = request.take_upgrade().map_err(|_| handshake::not_an_upgrade())?;
 
     let address = client::address(request.remote_addr());
-    let session = Arc::new(Session::new(Arc::clone(&profile.user), address, &state.limits));
+    let (user, backlog) = (Arc::clone(&profile.user), state.hub.backlog());
+    let session = Arc::new(Session::new(user, address, &state.limits, backlog));
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
@@ -109,6 +117,7 @@ pub async fn upgrade(
     state.hub.tracker().spawn(async move {
         let reason = match tokio::time::timeout(wait, upgrade).await {
             Ok(Ok(stream)) => {
+                let stream = Metered::new(stream, sessions.unfinished);
                 let socket =
                     WebSocketStream::from_raw_socket(stream, Role::Server, Some(sessions.socket))
                         .await;

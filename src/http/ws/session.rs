@@ -21,6 +21,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::ReusableBoxFuture;
 
+use super::metered::Metered;
 use crate::{
     code::{Code, Refusal},
     config,
@@ -39,6 +40,7 @@ pub struct Bounds {
     ping_interval: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    backlog_timeout: Duration,
     rate: Rate,
     refused_frames: u32,
 }
@@ -49,6 +51,7 @@ impl From<&config::Limits> for Bounds {
             ping_interval: limits.ping_interval.0,
             idle_timeout: limits.idle_timeout.0,
             write_timeout: limits.write_timeout.0,
+            backlog_timeout: limits.backlog_timeout.0,
             rate: Rate::new(limits.frame_rate, Duration::from_secs(1), limits.frame_burst),
             refused_frames: limits.refused_frames,
         }
@@ -60,7 +63,7 @@ impl From<&config::Limits> for Bounds {
 /// Invariant: only this task touches the socket, so frames never interleave, and one flush
 /// carries all that had been queued.
 pub struct SessionLoop<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Metered<S>>,
     session: Arc<Session>,
     dispatch: Arc<Dispatch>,
     bounds: Bounds,
@@ -75,6 +78,8 @@ pub struct SessionLoop<S> {
     next_ping: Instant,
     timer: Pin<Box<Sleep>>,
     read_first: bool,
+    /// Whether frames that were taken from the outbox were not written.
+    cut: bool,
 }
 
 /// What there is to do next.
@@ -88,7 +93,7 @@ enum Turn {
 impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
     /// A loop over a socket whose handshake is done; the token is good until `expires`.
     pub fn new(
-        socket: WebSocketStream<S>,
+        socket: WebSocketStream<Metered<S>>,
         session: Arc<Session>,
         dispatch: Arc<Dispatch>,
         bounds: Bounds,
@@ -110,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
             next_ping,
             timer: Box::pin(tokio::time::sleep_until(next_ping.min(expires))),
             read_first: false,
+            cut: false,
         }
     }
 
@@ -171,9 +177,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
     ) -> Result<(), CloseReason> {
         let message = match message {
             Some(Ok(message)) => message,
+            Some(Err(_)) if self.socket.get_ref().is_exceeded() => return Err(CloseReason::TooBig),
             Some(Err(error)) => return Err(broken(&error)),
             None => return Err(CloseReason::Client),
         };
+        self.socket.get_mut().finished();
         self.heard = Instant::now();
         if matches!(message, Message::Close(_)) {
             return Err(CloseReason::Client);
@@ -245,8 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 self.admitting = None;
             }
             if now >= self.heard + self.bounds.ping_interval {
-                self.send(Message::Ping(Bytes::new())).await?;
-                self.flush().await?;
+                self.send(Message::Ping(Bytes::new()), self.expires).await?;
+                self.flush(self.expires).await?;
             }
         }
         let idle = self.heard + self.bounds.idle_timeout;
@@ -263,26 +271,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         if frames.is_empty() {
             return Ok(());
         }
+        // Frames that come meanwhile wait for the next time: so none waits longer than twice this.
+        let until = self.expires.min(Instant::now() + self.bounds.backlog_timeout);
+        self.cut = true;
         for frame in frames {
-            self.send(Message::Text(frame.text)).await?;
+            self.send(Message::Text(frame.text), until).await?;
         }
-        self.flush().await
+        self.flush(until).await?;
+        self.cut = false;
+        Ok(())
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), CloseReason> {
+    async fn send(&mut self, message: Message, until: Instant) -> Result<(), CloseReason> {
         let feed = self.socket.feed(message);
-        unless_stalled(feed, &self.session, self.bounds.write_timeout).await
+        let written = unless_stalled(feed, &self.session, self.bounds.write_timeout, until).await;
+        written.map_err(|reason| self.late_for(reason))
     }
 
-    async fn flush(&mut self) -> Result<(), CloseReason> {
+    async fn flush(&mut self, until: Instant) -> Result<(), CloseReason> {
         let flush = SinkExt::<Message>::flush(&mut self.socket);
-        unless_stalled(flush, &self.session, self.bounds.write_timeout).await
+        let written = unless_stalled(flush, &self.session, self.bounds.write_timeout, until).await;
+        written.map_err(|reason| self.late_for(reason))
+    }
+
+    /// A session that reads slowly must not outlive its token.
+    fn late_for(&self, reason: CloseReason) -> CloseReason {
+        match reason {
+            CloseReason::SlowClient if Instant::now() >= self.expires => CloseReason::TokenExpired,
+            _ => reason,
+        }
     }
 
     /// Sends what is owed, and says why the session ends.
     async fn close(&mut self, reason: CloseReason) {
         self.session.outbox().close(reason);
-        if reason != CloseReason::SlowClient {
+        // After a hole, nothing more.
+        if reason != CloseReason::SlowClient && !self.cut {
+            self.expires = Instant::now() + self.bounds.write_timeout;
             let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
             if !matches!(rest.await, Ok(Ok(()))) {
                 return;
@@ -297,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         let frame = CloseFrame { code: reason.code().into(), reason: reason.message().into() };
         self.socket.send(Message::Close(Some(frame))).await?;
         while let Some(Ok(_)) = self.socket.next().await {}
-        let stream = self.socket.get_mut();
+        let stream = self.socket.get_mut().unmetered();
         stream.shutdown().await?;
         // After a protocol error the socket no longer reads; its stream still does.
         let mut discard = [0; 1024];
@@ -322,11 +347,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
     }
 }
 
-/// Writes, but not to a client that takes nothing for `limit`, or has been given up.
+/// Writes, but not to a client that takes nothing for `limit`, nor after `until`, nor to one that
+/// has been given up.
 async fn unless_stalled<T>(
     write: impl Future<Output = Result<T, tungstenite::Error>>,
     session: &Session,
     limit: Duration,
+    until: Instant,
 ) -> Result<T, CloseReason> {
     let mut write = std::pin::pin!(write);
     let result = match poll!(write.as_mut()) {
@@ -337,7 +364,9 @@ async fn unless_stalled<T>(
             () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => {
                 return Err(CloseReason::SlowClient);
             }
-            () = tokio::time::sleep(limit) => return Err(CloseReason::SlowClient),
+            () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
+                return Err(CloseReason::SlowClient);
+            }
         },
     };
     result.map_err(|_| CloseReason::Client)

@@ -9,14 +9,22 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::*;
 
 fn session(frames: usize, bytes: u64) -> Arc<Session> {
-    let limits = config::Limits {
+    let limits = limits(frames, bytes);
+    session_of(&limits, &Arc::new(Backlog::new(&limits)))
+}
+
+fn session_of(limits: &config::Limits, backlog: &Arc<Backlog>) -> Arc<Session> {
+    let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
+    Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), limits, backlog))
+}
+
+fn limits(frames: usize, bytes: u64) -> config::Limits {
+    config::Limits {
         outbox_frames: frames,
         outbox: confab_plugin::ByteSize(bytes),
         in_flight: 2,
         ..config::Limits::default()
-    };
-    let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
-    Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), &limits))
+    }
 }
 
 fn frame(text: &str, ephemeral: bool) -> Frame {
@@ -34,16 +42,32 @@ fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
 
 #[test]
 fn ephemeral_frames_go_first_and_then_the_session() {
-    let session = session(3, 1000);
+    let session = session(8, 1000);
     assert!(take(&session).is_none());
-    session.outbox().push(frame("m1", false));
     session.outbox().push(frame("t1", true));
-    session.outbox().push(frame("m2", false));
+    session.outbox().push(frame("m1", false));
     session.outbox().push(frame("t2", true));
-    session.outbox().push(frame("m3", false));
-    assert_eq!(session.outbox().closing(), None);
-    session.outbox().push(frame("m4", false));
+    for n in 2..9 {
+        session.outbox().push(frame(&format!("m{n}"), false));
+        assert_eq!(session.outbox().closing(), None, "m{n}");
+    }
+    session.outbox().push(frame("m9", false));
     assert_eq!(take(&session), Some((vec![], Some(CloseReason::SlowClient))));
+}
+
+#[test]
+fn a_flood_of_ephemeral_frames_fills_a_part_only() {
+    for session in [session(40, 100_000), session(4000, 400)] {
+        for _ in 0..1000 {
+            session.outbox().push(frame("ten bytes.", true));
+        }
+        for n in 0..10 {
+            session.outbox().push(frame(&format!("message {n}"), false));
+        }
+        let (frames, closing) = take(&session).unwrap();
+        assert_eq!((frames.len(), closing), (20, None));
+        assert_eq!(frames[19], "message 9");
+    }
 }
 
 #[test]
@@ -51,6 +75,8 @@ fn bytes_are_bounded_too() {
     let session = session(100, 10);
     session.outbox().push(frame("a page larger than the bound", false));
     assert_eq!(take(&session).unwrap().0.len(), 1);
+    // It is written by now.
+    assert!(take(&session).is_none());
     session.outbox().push(frame("12345", false));
     session.outbox().push(frame("12345", false));
     assert_eq!(session.outbox().closing(), None);
@@ -82,7 +108,7 @@ fn answers_keep_the_order_of_the_messages() {
 
 #[test]
 fn what_is_delivered_after_an_answer_leaves_after_it() {
-    let session = session(4, 1000);
+    let session = session(40, 1000);
     let one = Ticket::take(&session, None);
     let two = Ticket::take(&session, None);
     session.outbox().push(frame("before", false));
@@ -116,4 +142,64 @@ fn the_first_reason_stays() {
     session.outbox().close(CloseReason::GoingAway);
     assert_eq!(take(&session).unwrap().1, Some(CloseReason::TokenExpired));
     assert_eq!(UserId::from_u128(1), session.user().id);
+}
+
+#[test]
+fn what_is_being_written_counts_until_it_is_written() {
+    let session = session(10, 1000);
+    session.outbox().push(frame(&"x".repeat(600), false));
+    assert_eq!(take(&session).unwrap().0.len(), 1);
+    session.outbox().push(frame("one always may", false));
+    session.outbox().push(frame(&"y".repeat(600), false));
+    assert_eq!(session.outbox().closing(), Some(CloseReason::SlowClient));
+}
+
+#[test]
+fn all_outboxes_together_are_bounded_and_the_largest_goes_first() {
+    let limits =
+        config::Limits { outboxes: confab_plugin::ByteSize(100_000), ..limits(10_000, 1_000_000) };
+    let backlog = Arc::new(Backlog::new(&limits));
+    let of = || session_of(&limits, &backlog);
+    let (hoarder, modest, reader) = (of(), of(), of());
+    let push = |session: &Session| session.outbox().push(frame(&"x".repeat(1000), false));
+    for _ in 0..10 {
+        push(&modest);
+    }
+    let mut most = 0;
+    while hoarder.outbox().closing().is_none() {
+        push(&hoarder);
+        push(&reader);
+        assert_eq!(take(&reader).unwrap().0.len(), 1);
+        most = most.max(backlog.bytes());
+    }
+    assert!((50_000..100_000).contains(&most), "{most}");
+    assert!(backlog.bytes() < 15_000, "what it hoarded is free again: {}", backlog.bytes());
+    push(&modest);
+    push(&reader);
+    assert_eq!((modest.outbox().closing(), reader.outbox().closing()), (None, None));
+    drop((hoarder, modest, reader));
+    assert_eq!(backlog.bytes(), 0);
+}
+
+#[test]
+fn every_byte_that_is_counted_is_given_back() {
+    let limits = limits(8, 1000);
+    let backlog = Arc::new(Backlog::new(&limits));
+    let session = session_of(&limits, &backlog);
+    let one = Ticket::take(&session, None);
+    let two = Ticket::take(&session, None);
+    two.echo(frame("two", false));
+    session.outbox().push(frame("after two", false));
+    assert!(backlog.bytes() > "two".len() + "after two".len());
+    one.echo(frame("one", false));
+    assert_eq!(take(&session).unwrap().0.len(), 3);
+    assert!(take(&session).is_none());
+    assert_eq!(backlog.bytes(), 0);
+
+    let three = Ticket::take(&session, None);
+    Ticket::take(&session, None).echo(frame("four", false));
+    session.outbox().close(CloseReason::SlowClient);
+    three.echo(frame("three", false));
+    assert!(take(&session).unwrap().0.is_empty());
+    assert_eq!(session.outbox().lock().known_bytes, 0);
 }

@@ -1,0 +1,42 @@
+//! What waits in the outboxes of all sessions of this node, counted.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::config;
+
+/// The bytes that wait in all outboxes together. A frame that waits for several sessions counts
+/// for each, as if it were not shared.
+///
+/// Invariant: no outbox with a frame in it takes another that would make it larger than what is
+/// left free. So the largest are given up first, and whoever reads is never in their way.
+#[derive(Debug)]
+pub struct Backlog {
+    bytes: AtomicUsize,
+    most: usize,
+}
+
+impl Backlog {
+    /// Nothing waits; at most `limits.outboxes` will.
+    pub fn new(limits: &config::Limits) -> Self {
+        Self { bytes: AtomicUsize::new(0), most: limits.outboxes.as_usize() }
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many more may.
+    pub fn free(&self) -> usize {
+        self.most.saturating_sub(self.bytes())
+    }
+
+    /// Notes that an outbox, which held `before`, holds `after`.
+    pub fn change(&self, before: usize, after: usize) {
+        if after > before {
+            self.bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else if after < before {
+            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+}
