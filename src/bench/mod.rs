@@ -8,3 +8,4 @@ pub mod http;
 pub mod report;
 pub mod socket;
 pub mod target;
+pub mod verify;
