@@ -30,6 +30,8 @@ pub enum CallError {
         /// What happened.
         why: String,
     },
+    /// The generator itself lacks something: a thread, a timer, a file.
+    Local(io::Error),
 }
 
 /// An answer with an error's status.
@@ -56,6 +58,7 @@ impl CallError {
             }
             Self::Refused(refused) => refused.code.clone(),
             Self::Broken { .. } => "broken connection".to_owned(),
+            Self::Local(error) => error.kind().to_string(),
         }
     }
 
@@ -84,6 +87,7 @@ impl fmt::Display for CallError {
             }
             Self::Refused(refused) => refused.fmt(f),
             Self::Broken { target, why } => write!(f, "{target}: {why}"),
+            Self::Local(error) => error.fmt(f),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod bench;
 mod check;
 mod config;
 mod diff;
@@ -104,6 +105,9 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Measure a running server from the outside
+    #[command(long_about = bench::ABOUT)]
+    Bench(bench::Bench),
 }
 
 /// What every command takes.
@@ -175,6 +179,7 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
+        Command::Bench(what) => bench::run(what),
     }
 }
 
