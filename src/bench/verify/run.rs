@@ -7,6 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{error::CallError, http::Http},
@@ -68,11 +69,16 @@ pub struct Status {
     pub connected: usize,
 }
 
-/// Runs it. `watch` is told about twice a second how far it is.
+/// Runs it. Sending ends early when `stop` is cancelled; what was sent is settled and compared all
+/// the same. `watch` is told about twice a second how far it is.
 ///
 /// # Errors
 /// When the users cannot be registered: nothing was verified.
-pub async fn run(options: &Options, watch: &mut dyn FnMut(Status)) -> Result<Report, CallError> {
+pub async fn run(
+    options: &Options,
+    stop: &CancellationToken,
+    watch: &mut dyn FnMut(Status),
+) -> Result<Report, CallError> {
     let mut plan = plan(options);
     let users = register(&plan, options.pairs).await?;
     plan.started = Instant::now();
@@ -94,7 +100,7 @@ pub async fn run(options: &Options, watch: &mut dyn FnMut(Status)) -> Result<Rep
 
     let mut clock = Clock { phase, progress, started: plan.started, watch };
     let sending = options.duration;
-    clock.until(Phase::Sending, sending, |_| false).await;
+    clock.until(Phase::Sending, sending, |_| stop.is_cancelled()).await;
     clock.until(Phase::Settling, options.settle, |settled| settled >= users.len()).await;
     let mut records = clock.collect(&mut devices, options.settle).await;
     records.sort_unstable_by_key(|(place, sends, _)| (*place, !*sends));
