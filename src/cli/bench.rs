@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{FAILURE, output};
+use super::{FAILURE, output, verify};
 use crate::bench::{
     error::CallError,
     memory::Source,
@@ -13,6 +13,7 @@ use crate::bench::{
     progress::Progress,
     summary::Summary,
     target::Target,
+    verify::{device::Targets, run::Options},
 };
 
 /// The exit status of wrong arguments, which is clap's.
@@ -67,14 +68,16 @@ pub(super) struct Bench {
     /// Messages a session may have unanswered, at saturation
     #[arg(long, value_name = "W", default_value = "16", value_parser = at_least_one)]
     window: usize,
-    /// Only an open loop with so many messages a second over all senders
-    #[arg(long, value_name = "R", value_parser = positive)]
+    /// Only an open loop with so many messages a second over all senders. With --verify: 500 unless
+    /// given; 0 sends as fast as the echoes come
+    #[arg(long, value_name = "R", value_parser = not_negative)]
     rate: Option<f64>,
     /// The text of each message, in bytes
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = at_least_one)]
     size: usize,
-    /// How long each phase of messages is measured: 5s, 2m
+    /// How long each phase of messages is measured, or --verify sends: 5s, 2m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(default_value_if("verify", "true", "30s"))]
     duration: Duration,
     /// How long messages are sent before, in each phase
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
@@ -109,6 +112,8 @@ pub(super) struct Bench {
     /// Write the summary as one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    verify: verify::Verify,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -118,15 +123,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
-        _ => Err("a number above 0".to_owned()),
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("a number, not below 0".to_owned()),
     }
 }
 
 /// `5s`, `500ms`, `2m`, `1h`; a number alone is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a time such as 5s, 500ms or 2m".to_owned();
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
@@ -159,6 +164,9 @@ impl Bench {
                 self.pairs,
                 2 * self.pairs
             ));
+        }
+        if self.rate == Some(0.0) {
+            return Err("--rate 0 is for --verify alone".to_owned());
         }
         if self.duration.is_zero() && self.pairs > 0 {
             return Err("--duration is zero; --pairs 0 sends no messages".to_owned());
@@ -197,11 +205,37 @@ impl Bench {
             threads: self.threads,
         })
     }
+
+    fn verification(self) -> Result<Options, String> {
+        let mut urls = self.urls.into_iter();
+        let first = urls.next().ok_or("no URL")?;
+        let pairs = u32::try_from(self.pairs).ok().filter(|pairs| (1..=50_000).contains(pairs));
+        Ok(Options {
+            targets: Targets { first, others: urls.collect() },
+            pairs: pairs.ok_or("--verify takes from 1 to 50000 --pairs")?,
+            window: self.window,
+            rate: self.rate.unwrap_or(verify::RATE),
+            size: self.size,
+            duration: self.duration,
+            settle: self.verify.settle,
+            listeners: !self.verify.one_device,
+            seen_every: self.verify.seen_every,
+        })
+    }
 }
 
 /// Runs the command.
 pub(super) fn run(what: Bench) -> ExitCode {
     let json = what.json;
+    if what.verify.verify {
+        return match what.verification() {
+            Ok(options) => run_verification(&options, json),
+            Err(why) => {
+                output::to_stderr(&format!("error: {why}"));
+                ExitCode::from(USAGE)
+            }
+        };
+    }
     let plan = match what.plan() {
         Ok(plan) => plan,
         Err(why) => {
@@ -244,6 +278,20 @@ pub(super) fn run(what: Bench) -> ExitCode {
         Ok(()) => told,
         Err(error) => {
             output::to_stderr(&format!("error: {error}{}", advice(&error)));
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn run_verification(options: &Options, json: bool) -> ExitCode {
+    raise_descriptors();
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(async {
+            let stop = on_interrupt();
+            verify::run(options, &stop, json).await
+        }),
+        Err(error) => {
+            output::to_stderr(&format!("error: cannot start: {error}"));
             ExitCode::from(FAILURE)
         }
     }

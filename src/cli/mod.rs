@@ -16,6 +16,7 @@ mod schema;
 mod serve;
 mod stage;
 mod test;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
