@@ -1,5 +1,7 @@
 //! `confab bench` against a real daemon: its figures are those of the daemon's own metrics.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::{
@@ -74,14 +76,15 @@ fn the_figures_are_those_of_the_daemon() {
             let latency = &phase[latency];
             let ascending = ["p50_us", "p90_us", "p99_us", "p999_us", "max_us"];
             let values: Vec<_> = ascending.iter().map(|name| number(&latency[name])).collect();
-            assert!(values[0] > 0.0 && values.is_sorted(), "{latency}");
+            assert!(values.is_sorted(), "{latency}");
+            assert_eq!(values[0] > 0.0, number(&latency["count"]) > 0.0);
             assert!(number(&latency["count"]) <= sent);
         }
         acknowledged += sent;
     }
     assert_eq!(daemon.metric("confab_messages_accepted_total"), acknowledged);
     let half = number(&summary["saturation"]["acknowledged_per_second"]) / 2.0;
-    assert_eq!(number(&summary["open_loop"]["rate"]), half);
+    assert_eq!(number(&summary["open_loop"]["rate"]), half.max(1.0));
     assert_eq!(summary["interrupted"], false);
 }
 
@@ -109,8 +112,10 @@ fn a_rate_is_kept_and_accounts_are_used_again() {
 #[test]
 fn limits_that_are_hit_are_counted_and_named() {
     let daemon = Daemon::start("[limits]\nframe_burst = 20\nauth_burst = 3\n");
+    // The first flush of a session is beyond the burst, however slow the disk is.
     let arguments = ["--duration", "1500ms", "--warmup", "0", "--pairs", "2", "--users", "4"];
-    let summary = summary(&daemon, &[&arguments[..], &["--connect-sessions", "0"]].concat());
+    let window = ["--connect-sessions", "0", "--window", "60"];
+    let summary = summary(&daemon, &[&arguments[..], &window].concat());
     let refused = number(&summary["saturation"]["refused"]["rate_limited"]);
     assert!(refused > 0.0, "{summary}");
     assert!(number(&summary["accounts"]["waited_seconds"]) >= 1.0, "{summary}");

@@ -43,7 +43,7 @@ struct Relay {
 impl Relay {
     fn start(manner: Manner) -> Target {
         let (address_sender, address) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
                 let socket = TcpSocket::new_v4().unwrap();
@@ -101,7 +101,7 @@ impl Relay {
             *received
         };
         if let Some((_, time)) = self.manner.stall.filter(|(at, _)| *at == number) {
-            std::thread::sleep(time);
+            thread::sleep(time);
         }
         if self.manner.ends_at == Some(number) {
             return None;
