@@ -262,7 +262,7 @@ impl Http {
             .map_err(|error| self.broken(format!("an answer that is not understood: {error}")))
     }
 
-    fn broken(&self, why: impl ToString) -> CallError {
+    fn broken(&self, why: impl std::fmt::Display) -> CallError {
         CallError::Broken { target: self.target.clone(), why: why.to_string() }
     }
 }

@@ -110,7 +110,8 @@ async fn phases(
     let mut rate = plan.rate;
     if rate.is_none() && plan.pairs > 0 && !stop.is_cancelled() {
         let phase = load::run(crowd, load(Drive::Window(plan.window)), stop, progress).await?;
-        rate = Some(phase.acknowledged_per_second / 2.0).filter(|rate| *rate > 0.0);
+        // A server that acknowledged nothing in time is asked for little, not for nothing.
+        rate = Some((phase.acknowledged_per_second / 2.0).max(1.0));
         summary.saturation = Some(phase);
     }
     if let Some(rate) = rate.filter(|_| plan.pairs > 0 && !stop.is_cancelled()) {

@@ -128,13 +128,15 @@ async fn watch(
     loop {
         let stopped = tokio::time::timeout(TICK, stop.cancelled()).await.is_ok();
         let now = start.elapsed();
-        let acknowledged = sum(|live| live.acknowledged.get());
-        if stopped || sum(|live| live.ended.get()) == sessions {
+        let (acknowledged, ended) =
+            (sum(|live| live.acknowledged.get()), sum(|live| live.ended.get()));
+        if stopped || ended == sessions {
             return now.min(length);
         }
-        let answered = acknowledged + sum(|live| live.refused.get());
-        let drained = answered >= sum(|live| live.sent.get())
-            && sum(|live| live.delivered.get()) >= acknowledged;
+        let settled = acknowledged + sum(|live| live.refused.get() + live.given_up.get());
+        // What a session that ended would have received cannot be waited for.
+        let drained = settled >= sum(|live| live.sent.get())
+            && (ended > 0 || sum(|live| live.delivered.get()) >= acknowledged);
         if now >= length + DRAIN || now >= length + TICK && drained {
             return length;
         }
@@ -222,3 +224,6 @@ async fn take_seats(crowd: &Crowd, load: Load, thread: usize) -> Result<Vec<Seat
         .try_collect()
         .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,6 +213,7 @@ impl SessionLoad {
         let tally = &mut *self.shift.tally.borrow_mut();
         for stamp in self.awaited.drain(..) {
             tally.unanswered += 1;
+            self.shift.live.given_up.increment();
             if self.shift.is_measured(stamp.due) {
                 tally.echo.record(now.saturating_sub(stamp.due));
             }

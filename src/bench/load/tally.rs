@@ -76,6 +76,8 @@ pub struct Live {
     pub acknowledged: Count,
     /// Messages that were refused.
     pub refused: Count,
+    /// Messages without an answer whose session ended.
+    pub given_up: Count,
     /// Messages that recipients have received.
     pub delivered: Count,
     /// Sessions that ended.
