@@ -15,10 +15,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Against these servers. Two pairs with a window of 8, unless `options` say otherwise.
+    /// Against these servers. Two pairs, unless `options` say otherwise.
     pub fn start(urls: &[String], options: &[&str]) -> Self {
         let mut command = confab();
-        command.args(["bench", "--verify", "--json", "--window", "8"]).args(options);
+        command.args(["bench", "--verify", "--json"]).args(options);
         if !options.contains(&"--pairs") {
             command.args(["--pairs", "2"]);
         }

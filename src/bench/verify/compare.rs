@@ -234,18 +234,17 @@ impl Comparison<'_> {
                 if self.lost.contains_key(&entry.key) || self.doubled.contains(&entry.key) {
                     continue;
                 }
-                match other.get(&entry.key) {
-                    Some((seq, content)) if *content == entry.content => {
-                        if *seq != entry.seq && told.insert(entry.key) {
-                            let what = || "the two users read it at different places".to_owned();
-                            self.tell(|f| &mut f.out_of_order, entry.key, &[entry.seq, *seq], what);
-                        }
-                    }
-                    _ if told.insert(entry.key) => {
-                        let what = || "only one of the two users reads it so".to_owned();
-                        self.tell(|f| &mut f.missed, entry.key, &[entry.seq], what);
-                    }
-                    _ => {}
+                let same = other.get(&entry.key).filter(|(_, content)| *content == entry.content);
+                let place = same.map(|(seq, _)| *seq);
+                if place == Some(entry.seq) || !told.insert(entry.key) {
+                    continue;
+                }
+                if let Some(place) = place {
+                    let what = || "the two users read it at different places".to_owned();
+                    self.tell(|f| &mut f.out_of_order, entry.key, &[entry.seq, place], what);
+                } else {
+                    let what = || "only one of the two users reads it so".to_owned();
+                    self.tell(|f| &mut f.missed, entry.key, &[entry.seq], what);
                 }
             }
         }

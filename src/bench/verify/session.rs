@@ -24,7 +24,8 @@ struct Session {
     asking: Asking,
     /// The newest place that was delivered.
     newest: u64,
-    /// Sent again on this session, and not yet answered as a duplicate.
+    /// Sent again on this session: the answer may show an old place, and the original, which an
+    /// earlier session brought on its way, may be delivered here as to any other device.
     resent: HashSet<u32>,
     /// Whether the last question was put.
     last: bool,
@@ -173,7 +174,7 @@ impl Device {
         if self.sends && key.user == self.me.index {
             self.acknowledge(key, message);
             let known = message.seq <= session.newest || self.have.has(message.seq);
-            if known && session.resent.remove(&key.n) {
+            if known && session.resent.contains(&key.n) {
                 how = How::Answer;
                 self.record.tally.answered_as_duplicate += 1;
             }
