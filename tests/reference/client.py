@@ -1,0 +1,306 @@
+"""The reference client: docs/clients.md in code. It misses nothing, loses nothing, doubles nothing.
+
+    client.py --url http://127.0.0.1:8080 --username ann --password … --store ann.db
+
+Reads commands from its standard input, one JSON object a line, and answers on its standard output:
+`{"send": {"to": ID, "content": TEXT}}`, `{"seen": {"to": ID, "upto": N}}`, `{"report": true}`.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sqlite3
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections import Counter
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+RETRY = {"rate_limited", "overloaded", "unavailable", "plugin_failed", "internal", "too_many_sessions"}
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Store:
+    """What is kept on the device: messages without a hole, marks, and what waits for its echo."""
+
+    def __init__(self, path):
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.executescript("""
+            CREATE TABLE IF NOT EXISTS message (peer, seq, sender, id, content, PRIMARY KEY (peer, seq));
+            CREATE TABLE IF NOT EXISTS mark (reader, peer, upto, PRIMARY KEY (reader, peer));
+            CREATE TABLE IF NOT EXISTS outbox (n INTEGER PRIMARY KEY, id UNIQUE, receiver, content);""")
+
+    def have(self):
+        return dict(self.db.execute("SELECT peer, max(seq) FROM message GROUP BY peer ORDER BY peer"))
+
+    def newest(self, peer):
+        return self.db.execute("SELECT ifnull(max(seq), 0) FROM message WHERE peer = ?", [peer]).fetchone()[0]
+
+    def keep(self, peer, message):
+        row = [peer, message["seq"], message["from"], message.get("id"), message["content"]]
+        self.db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?)", row)
+
+    def mark(self, mark):
+        row = [mark["from"], mark["to"], mark["upto"]]
+        self.db.execute("INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)", row)
+
+    def write(self, to, content):
+        """The id is chosen once, and stored with the text before the first attempt to send it."""
+        self.db.execute("INSERT INTO outbox (id, receiver, content) VALUES (?, ?, ?)", [str(uuid.uuid4()), to, content])
+
+    def waiting(self):
+        return self.db.execute("SELECT id, receiver, content FROM outbox ORDER BY n").fetchall()
+
+    def settle(self, message_id):
+        self.db.execute("DELETE FROM outbox WHERE id = ?", [message_id])
+
+
+class Client:
+    def __init__(self, options):
+        self.options, self.token, self.user_id = options, options.token, options.user_id
+        self.store = Store(options.store)
+        self.counts = Counter()  # what happened, for the tests
+        self.written = asyncio.Event()
+        self.attempt = 0
+
+    # --- connections -------------------------------------------------------------------------
+
+    def login(self):
+        body = json.dumps({"username": self.options.username, "password": self.options.password}).encode()
+        request = urllib.request.Request(f"{self.options.url}/login", body, {"content-type": "application/json"})
+        with OPENER.open(request, timeout=10) as answer:
+            account = json.load(answer)
+        self.token, self.user_id = account["access_token"], account["user_id"]
+        self.counts["login"] += 1
+
+    async def run(self):
+        while True:
+            at_least = 0
+            try:
+                if self.token is None:
+                    await asyncio.to_thread(self.login)
+                at_least = await self.connection()
+            except urllib.error.HTTPError as error:
+                if error.code not in (429, 503):
+                    raise SystemExit(f"the login was refused: {error.code}") from None
+                at_least = float(error.headers.get("retry-after") or 1)
+            except InvalidStatus as error:
+                at_least = self.refused(error.response)
+            except (OSError, TimeoutError, ConnectionClosed):
+                self.counts["unreachable"] += 1
+            except Exception as error:  # noqa: BLE001: a handshake that was cut has many names
+                if not type(error).__module__.startswith("websockets"):
+                    raise
+            await self.back_off(at_least)
+
+    def refused(self, response):
+        if response.status_code == 401:
+            self.token = None
+            return 0
+        if response.status_code not in (429, 500, 502, 503, 504):
+            raise SystemExit(f"the server refuses this client: {response.status_code} {response.body}")
+        return float(response.headers.get("retry-after") or 1)
+
+    async def back_off(self, at_least):
+        """Full jitter: clients that were cut at the same moment must not come back at the same moment."""
+        ceiling = min(self.options.max_delay, self.options.first_delay * 2 ** min(self.attempt, 30))
+        self.attempt += 1
+        await asyncio.sleep(at_least + random.uniform(0, ceiling))
+
+    async def connection(self):
+        """One connection, from its begin to its end. Returns how long to stay away at least."""
+        address = f"{self.options.url.replace('http', 'ws', 1)}/ws/{self.user_id}"
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        async with connect(address, additional_headers=bearer, proxy=None, open_timeout=10, close_timeout=2) as socket:
+            session, begun = Session(self, socket), time.monotonic()
+            sender = asyncio.create_task(session.send_what_waits())
+            try:
+                session.sync_all()
+                await session.receive()
+            except (ConnectionClosed, TimeoutError):
+                pass
+            finally:
+                sender.cancel()
+        code = socket.close_code or 1006
+        self.counts[str(code)] += 1
+        if time.monotonic() - begun >= self.options.stable:
+            self.attempt = 0
+        if code == 4401:  # the token has expired: a new one, and at once
+            self.token, self.attempt = None, 0
+        if code in (1002, 1007, 1009):  # our own fault: the same would happen again
+            raise SystemExit(f"the server closed with {code} {socket.close_reason}")
+        return 15 if code == 1008 else 0
+
+
+class Session:
+    """What lives as long as one connection."""
+
+    def __init__(self, client, socket):
+        self.client, self.store, self.socket = client, client.store, socket
+        self.unanswered = {}  # our messages on this connection, by id, in the order they were sent
+        self.ahead = {}  # by peer and seq: what came before the messages that precede it
+        self.questions = []  # ranges of peers to ask about, [from, to]
+        self.question = None  # the id of the sync that is not answered yet
+
+    async def receive(self):
+        while True:
+            # Only who is owed an answer may lose patience; an idle connection is kept by pings.
+            owed = self.unanswered or self.question
+            async with asyncio.timeout(self.client.options.patience if owed else None) as patience:
+                waiting = asyncio.ensure_future(self.socket.recv())
+                frame = json.loads(await waiting)
+            del patience
+            handler = getattr(self, f"on_{frame.get('event')}", None)
+            if handler:  # events that we do not know are left alone
+                handler(frame)
+            await self.ask()
+
+    # --- our messages ------------------------------------------------------------------------
+
+    async def send_what_waits(self):
+        """In the order they were written, some at a time, each with the id that it has for ever."""
+        while True:
+            self.client.written.clear()
+            for message_id, to, content in self.store.waiting():
+                if len(self.unanswered) >= self.client.options.window:
+                    break
+                if message_id not in self.unanswered:
+                    self.unanswered[message_id] = to
+                    await self.send({"event": "message", "to": to, "content": content, "id": message_id})
+            await self.client.written.wait()
+
+    async def send(self, frame):
+        await self.socket.send(json.dumps(frame))
+
+    def settle(self, message_id):
+        self.unanswered.pop(message_id, None)
+        self.store.settle(message_id)
+        self.client.written.set()
+
+    # --- what the server sends ---------------------------------------------------------------
+
+    def on_message(self, message):
+        peer = self.take(message)
+        if message["seq"] > self.store.newest(peer):
+            self.sync_range_of(peer)  # a hole
+
+    def take(self, message):
+        """Live or from a sync, once or twice, in whatever order: `seq` decides."""
+        peer = message["to"] if message["from"] == self.client.user_id else message["from"]
+        self.ahead.setdefault(peer, {})[message["seq"]] = message
+        newest = self.store.newest(peer)
+        for seq in sorted(self.ahead[peer]):
+            if seq > newest + 1:
+                break
+            joined = self.ahead[peer].pop(seq)
+            if seq == newest + 1:
+                self.store.keep(peer, joined)
+                newest = seq
+        # However it came back to us, it is stored there: this is the acknowledgement.
+        if message["from"] == self.client.user_id and message.get("id"):
+            self.settle(message["id"])
+        return peer
+
+    def on_seen(self, mark):
+        self.store.mark(mark)
+
+    def on_error(self, error):
+        frame_id, retry = error.get("id"), error["code"] in RETRY
+        self.client.counts[f"refused {error['code']}"] += 1
+        if not retry and frame_id in self.unanswered:
+            self.settle(frame_id)  # it would be refused again: tell the user
+        elif retry:
+            pause = error.get("retry_after", 1) + random.uniform(0, self.client.options.first_delay)
+            asyncio.get_running_loop().call_later(pause, self.again, frame_id)
+
+    def again(self, frame_id):
+        if frame_id == self.question:
+            self.question = None
+            asyncio.ensure_future(self.ask())
+        self.unanswered.pop(frame_id, None)
+        self.client.written.set()
+
+    # --- sync --------------------------------------------------------------------------------
+
+    def ranges(self):
+        """All peers there may be, in ranges of which each names no more than fits in a frame."""
+        peers, named = list(self.store.have()), self.client.options.named
+        cuts = [None, *peers[named::named], None]
+        return [list(ends) for ends in zip(cuts, cuts[1:])]
+
+    def sync_all(self):
+        self.questions = self.ranges()
+        asyncio.ensure_future(self.ask())
+
+    def sync_range_of(self, peer):
+        for [begin, end] in self.ranges():
+            if (begin is None or begin <= peer) and (end is None or peer < end) and [begin, end] not in self.questions:
+                self.questions.append([begin, end])
+
+    async def ask(self):
+        if self.question or not self.questions:
+            return
+        [begin, end] = self.questions[0]
+        have = {peer: seq for peer, seq in self.store.have().items()
+                if (begin is None or begin <= peer) and (end is None or peer < end)}
+        if len(have) > 2 * self.client.options.named:  # it grew by what we were told: cut it anew
+            middle = sorted(have)[len(have) // 2]
+            self.questions[:1] = [[begin, middle], [middle, end]]
+            return await self.ask()
+        self.question = str(uuid.uuid4())
+        self.client.counts["syncs"] += 1
+        try:
+            await self.send({"event": "sync", "have": have, "between": [begin, end], "id": self.question})
+        except ConnectionClosed:
+            pass  # the next connection begins with a sync
+
+    def on_sync(self, answer):
+        if answer.get("id") != self.question:
+            return
+        self.question = None
+        for message in answer["messages"]:
+            self.take(message)
+        for mark in answer["seen"]:
+            self.store.mark(mark)
+        if answer["complete"]:
+            self.questions.pop(0)
+
+
+async def commands(client):
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        command = json.loads(line)
+        if send := command.get("send"):
+            client.store.write(send["to"], send["content"])
+            client.written.set()
+        if "report" in command:
+            rows = client.store.db.execute("SELECT peer, seq, sender, id, content FROM message ORDER BY peer, seq")
+            marks = client.store.db.execute("SELECT reader, peer, upto FROM mark ORDER BY reader, peer")
+            print(json.dumps({"messages": rows.fetchall(), "marks": marks.fetchall(),
+                              "waiting": len(client.store.waiting()), "counts": client.counts}), flush=True)
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    for name in ("url", "username", "password", "store", "token", "user-id"):
+        parser.add_argument(f"--{name}")
+    for name, default in (("first-delay", 0.5), ("max-delay", 30), ("stable", 5), ("patience", 15)):
+        parser.add_argument(f"--{name}", type=float, default=default)
+    for name, default in (("named", 500), ("window", 16)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    client = Client(parser.parse_args())
+    running = asyncio.create_task(client.run())
+    await asyncio.wait([running, asyncio.create_task(commands(client))], return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    running.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
