@@ -8,6 +8,7 @@ Reads commands from its standard input, one JSON object a line, and answers on i
 
 import argparse
 import asyncio
+import http.client
 import json
 import random
 import sqlite3
@@ -25,12 +26,18 @@ RETRY = {"rate_limited", "overloaded", "unavailable", "plugin_failed", "internal
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def within(peer, begin, end):
+    """Ids are compared as texts; an end that is None is open."""
+    return (begin is None or begin <= peer) and (end is None or peer < end)
+
+
 class Store:
     """What is kept on the device: messages without a hole, marks, and what waits for its echo."""
 
     def __init__(self, path):
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.executescript("""
+            PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
             CREATE TABLE IF NOT EXISTS message (peer, seq, sender, id, content, PRIMARY KEY (peer, seq));
             CREATE TABLE IF NOT EXISTS mark (reader, peer, upto, PRIMARY KEY (reader, peer));
             CREATE TABLE IF NOT EXISTS outbox (n INTEGER PRIMARY KEY, id UNIQUE, receiver, content);""")
@@ -45,8 +52,11 @@ class Store:
         row = [peer, message["seq"], message["from"], message.get("id"), message["content"]]
         self.db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?)", row)
 
-    def mark(self, mark):
-        row = [mark["from"], mark["to"], mark["upto"]]
+    def marks_of(self, reader):
+        return dict(self.db.execute("SELECT peer, upto FROM mark WHERE reader = ?", [reader]))
+
+    def mark(self, reader, peer, upto):
+        row = [reader, peer, upto]
         self.db.execute("INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)", row)
 
     def write(self, to, content):
@@ -65,8 +75,10 @@ class Client:
         self.options, self.token, self.user_id = options, options.token, options.user_id
         self.store = Store(options.store)
         self.counts = Counter()  # what happened, for the tests
+        self.silent = Counter()  # how often a message got no answer, by id
         self.written = asyncio.Event()
         self.attempt = 0
+        self.session = None
 
     # --- connections -------------------------------------------------------------------------
 
@@ -91,7 +103,7 @@ class Client:
                 at_least = float(error.headers.get("retry-after") or 1)
             except InvalidStatus as error:
                 at_least = self.refused(error.response)
-            except (OSError, TimeoutError, ConnectionClosed):
+            except (OSError, EOFError, http.client.HTTPException, ConnectionClosed):
                 self.counts["unreachable"] += 1
             except Exception as error:  # noqa: BLE001: a handshake that was cut has many names
                 if not type(error).__module__.startswith("websockets"):
@@ -118,23 +130,34 @@ class Client:
         bearer = {"Authorization": f"Bearer {self.token}"}
         async with connect(address, additional_headers=bearer, proxy=None, open_timeout=10, close_timeout=2) as socket:
             session, begun = Session(self, socket), time.monotonic()
-            sender = asyncio.create_task(session.send_what_waits())
+            self.session = session
+            tasks = [asyncio.create_task(session.send_what_waits()), asyncio.create_task(session.lose_patience())]
             try:
                 session.sync_all()
                 await session.receive()
-            except (ConnectionClosed, TimeoutError):
+            except ConnectionClosed:
                 pass
             finally:
-                sender.cancel()
+                for task in tasks:
+                    task.cancel()
         code = socket.close_code or 1006
         self.counts[str(code)] += 1
         if time.monotonic() - begun >= self.options.stable:
             self.attempt = 0
         if code == 4401:  # the token has expired: a new one, and at once
             self.token, self.attempt = None, 0
-        if code in (1002, 1007, 1009):  # our own fault: the same would happen again
+        if code == 1009 and session.unanswered:  # never again the largest that was on its way
+            self.store.settle(max(session.unanswered, key=lambda one: len(session.unanswered[one].content)))
+        if code in (1002, 1007):  # our own fault: the same would happen again
             raise SystemExit(f"the server closed with {code} {socket.close_reason}")
         return 15 if code == 1008 else 0
+
+
+class Sent:
+    """A message or a question that waits for its answer."""
+
+    def __init__(self, content=""):
+        self.content, self.at = content, time.monotonic()
 
 
 class Session:
@@ -144,21 +167,32 @@ class Session:
         self.client, self.store, self.socket = client, client.store, socket
         self.unanswered = {}  # our messages on this connection, by id, in the order they were sent
         self.ahead = {}  # by peer and seq: what came before the messages that precede it
-        self.questions = []  # ranges of peers to ask about, [from, to]
+        self.questions = []  # ranges of peers to ask about, [from, to]; the first is being asked
         self.question = None  # the id of the sync that is not answered yet
+        self.asked = None
 
     async def receive(self):
-        while True:
-            # Only who is owed an answer may lose patience; an idle connection is kept by pings.
-            owed = self.unanswered or self.question
-            async with asyncio.timeout(self.client.options.patience if owed else None) as patience:
-                waiting = asyncio.ensure_future(self.socket.recv())
-                frame = json.loads(await waiting)
-            del patience
+        async for text in self.socket:
+            frame = json.loads(text)
             handler = getattr(self, f"on_{frame.get('event')}", None)
             if handler:  # events that we do not know are left alone
                 handler(frame)
             await self.ask()
+
+    async def lose_patience(self):
+        """Pings find a connection that is dead; this finds a server that forgot us. A message that
+        nobody answers twice was dropped by a plugin, silently: tell the user."""
+        while True:
+            await asyncio.sleep(1)
+            late = time.monotonic() - self.client.options.patience
+            for message_id in [one for one, sent in self.unanswered.items() if sent.at < late]:
+                self.client.silent[message_id] += 1
+                if self.client.silent[message_id] > 1:
+                    self.settle(message_id)
+                else:
+                    await self.socket.close()
+            if self.question and self.asked.at < late:
+                await self.socket.close()
 
     # --- our messages ------------------------------------------------------------------------
 
@@ -170,12 +204,15 @@ class Session:
                 if len(self.unanswered) >= self.client.options.window:
                     break
                 if message_id not in self.unanswered:
-                    self.unanswered[message_id] = to
+                    self.unanswered[message_id] = Sent(content)
                     await self.send({"event": "message", "to": to, "content": content, "id": message_id})
             await self.client.written.wait()
 
     async def send(self, frame):
-        await self.socket.send(json.dumps(frame))
+        try:
+            await self.socket.send(json.dumps(frame))
+        except ConnectionClosed:
+            pass  # `receive` sees it too, and the next connection begins with what is missing
 
     def settle(self, message_id):
         self.unanswered.pop(message_id, None)
@@ -192,9 +229,10 @@ class Session:
     def take(self, message):
         """Live or from a sync, once or twice, in whatever order: `seq` decides."""
         peer = message["to"] if message["from"] == self.client.user_id else message["from"]
-        self.ahead.setdefault(peer, {})[message["seq"]] = message
         newest = self.store.newest(peer)
-        for seq in sorted(self.ahead[peer]):
+        if message["seq"] <= newest + 1000:  # what is further ahead, a sync brings in its turn
+            self.ahead.setdefault(peer, {})[message["seq"]] = message
+        for seq in sorted(self.ahead.get(peer, {})):
             if seq > newest + 1:
                 break
             joined = self.ahead[peer].pop(seq)
@@ -207,7 +245,12 @@ class Session:
         return peer
 
     def on_seen(self, mark):
-        self.store.mark(mark)
+        self.store.mark(mark["from"], mark["to"], mark["upto"])
+
+    async def seen(self, peer, upto):
+        """Kept here first: should it be lost on the way, the next complete sync tells."""
+        self.store.mark(self.client.user_id, peer, upto)
+        await self.send({"event": "seen", "to": peer, "upto": upto})
 
     def on_error(self, error):
         frame_id, retry = error.get("id"), error["code"] in RETRY
@@ -239,25 +282,21 @@ class Session:
 
     def sync_range_of(self, peer):
         for [begin, end] in self.ranges():
-            if (begin is None or begin <= peer) and (end is None or peer < end) and [begin, end] not in self.questions:
+            if within(peer, begin, end) and [begin, end] not in self.questions:
                 self.questions.append([begin, end])
 
     async def ask(self):
         if self.question or not self.questions:
             return
         [begin, end] = self.questions[0]
-        have = {peer: seq for peer, seq in self.store.have().items()
-                if (begin is None or begin <= peer) and (end is None or peer < end)}
+        have = {peer: seq for peer, seq in self.store.have().items() if within(peer, begin, end)}
         if len(have) > 2 * self.client.options.named:  # it grew by what we were told: cut it anew
             middle = sorted(have)[len(have) // 2]
             self.questions[:1] = [[begin, middle], [middle, end]]
             return await self.ask()
-        self.question = str(uuid.uuid4())
+        self.question, self.asked = str(uuid.uuid4()), Sent()
         self.client.counts["syncs"] += 1
-        try:
-            await self.send({"event": "sync", "have": have, "between": [begin, end], "id": self.question})
-        except ConnectionClosed:
-            pass  # the next connection begins with a sync
+        await self.send({"event": "sync", "have": have, "between": [begin, end], "id": self.question})
 
     def on_sync(self, answer):
         if answer.get("id") != self.question:
@@ -266,9 +305,15 @@ class Session:
         for message in answer["messages"]:
             self.take(message)
         for mark in answer["seen"]:
-            self.store.mark(mark)
+            self.on_seen(mark)
         if answer["complete"]:
-            self.questions.pop(0)
+            [begin, end] = self.questions.pop(0)
+            told = {mark["to"]: mark["upto"] for mark in answer["seen"] if mark["from"] == self.client.user_id}
+            for peer, upto in self.store.marks_of(self.client.user_id).items():
+                if within(peer, begin, end) and upto > told.get(peer, 0):
+                    asyncio.ensure_future(self.seen(peer, upto))
+            for peer in [peer for peer, ahead in self.ahead.items() if ahead]:
+                self.sync_range_of(peer)
 
 
 async def commands(client):
@@ -279,6 +324,11 @@ async def commands(client):
         if send := command.get("send"):
             client.store.write(send["to"], send["content"])
             client.written.set()
+        if seen := command.get("seen"):
+            if client.session:
+                await client.session.seen(seen["to"], seen["upto"])
+            else:
+                client.store.mark(client.user_id, seen["to"], seen["upto"])
         if "report" in command:
             rows = client.store.db.execute("SELECT peer, seq, sender, id, content FROM message ORDER BY peer, seq")
             marks = client.store.db.execute("SELECT reader, peer, upto FROM mark ORDER BY reader, peer")
