@@ -3,7 +3,7 @@
     client.py --url http://127.0.0.1:8080 --username ann --password … --store ann.db
 
 Reads commands from its standard input, one JSON object a line, and answers on its standard output:
-`{"send": {"to": ID, "content": TEXT}}`, `{"seen": {"to": ID, "upto": N}}`, `{"report": true}`.
+`{"send": {"to": ID, "content": TEXT}}`, `{"seen": {"to": ID, "upto": N}}`, `{"report": "state"}`, `{"report": "messages"}`.
 """
 
 import argparse
@@ -329,11 +329,14 @@ async def commands(client):
                 await client.session.seen(seen["to"], seen["upto"])
             else:
                 client.store.mark(client.user_id, seen["to"], seen["upto"])
-        if "report" in command:
-            rows = client.store.db.execute("SELECT peer, seq, sender, id, content FROM message ORDER BY peer, seq")
-            marks = client.store.db.execute("SELECT reader, peer, upto FROM mark ORDER BY reader, peer")
-            print(json.dumps({"messages": rows.fetchall(), "marks": marks.fetchall(),
-                              "waiting": len(client.store.waiting()), "counts": client.counts}), flush=True)
+        db = client.store.db
+        if command.get("report") == "messages":
+            rows = db.execute("SELECT peer, seq, sender, id, content FROM message ORDER BY peer, seq")
+            print(json.dumps(rows.fetchall()), flush=True)
+        if command.get("report") == "state":
+            marks = db.execute("SELECT reader, peer, upto FROM mark ORDER BY reader, peer").fetchall()
+            print(json.dumps({"have": client.store.have(), "marks": marks, "counts": client.counts,
+                              "waiting": len(client.store.waiting())}), flush=True)
 
 
 async def main():

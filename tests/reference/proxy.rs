@@ -48,6 +48,9 @@ impl Proxy {
                 // Little is on the way, so that the daemon soon feels a client that stalls.
                 far.set_recv_buffer_size(16 * 1024).unwrap();
                 let Ok(far) = far.connect(target).await else { continue };
+                for end in [&near, &far] {
+                    end.set_nodelay(true).unwrap();
+                }
                 let (watched, count) = (watched.clone(), Arc::clone(&count));
                 tokio::spawn(pass(near, far, watched, bytes, count));
             }
