@@ -224,7 +224,7 @@ class Session:
     def on_message(self, message):
         peer = self.take(message)
         if message["seq"] > self.store.newest(peer):
-            self.sync_range_of(peer)  # a hole
+            self.sync_at(peer)  # a hole
 
     def take(self, message):
         """Live or from a sync, once or twice, in whatever order: `seq` decides."""
@@ -270,30 +270,26 @@ class Session:
 
     # --- sync --------------------------------------------------------------------------------
 
-    def ranges(self):
-        """All peers there may be, in ranges of which each names no more than fits in a frame."""
-        peers, named = list(self.store.have()), self.client.options.named
-        cuts = [None, *peers[named::named], None]
-        return [list(ends) for ends in zip(cuts, cuts[1:])]
-
     def sync_all(self):
-        self.questions = self.ranges()
+        self.questions = [(None, None)]
         asyncio.ensure_future(self.ask())
 
-    def sync_range_of(self, peer):
-        for [begin, end] in self.ranges():
-            if within(peer, begin, end) and [begin, end] not in self.questions:
-                self.questions.append([begin, end])
+    def sync_at(self, peer):
+        """About the peers from this one up to the next that we know."""
+        question = (peer, min((other for other in self.store.have() if other > peer), default=None))
+        if question not in self.questions:
+            self.questions.append(question)
 
     async def ask(self):
         if self.question or not self.questions:
             return
-        [begin, end] = self.questions[0]
+        begin, end = self.questions[0]
         have = {peer: seq for peer, seq in self.store.have().items() if within(peer, begin, end)}
-        if len(have) > 2 * self.client.options.named:  # it grew by what we were told: cut it anew
-            middle = sorted(have)[len(have) // 2]
-            self.questions[:1] = [[begin, middle], [middle, end]]
-            return await self.ask()
+        if len(have) > self.client.options.named:  # more than fits into a frame: the first of them
+            peers = sorted(have)
+            cut = peers[self.client.options.named]
+            self.questions[:1] = [(begin, cut), (cut, end)]
+            have, end = {peer: have[peer] for peer in peers if peer < cut}, cut
         self.question, self.asked = str(uuid.uuid4()), Sent()
         self.client.counts["syncs"] += 1
         await self.send({"event": "sync", "have": have, "between": [begin, end], "id": self.question})
@@ -307,13 +303,13 @@ class Session:
         for mark in answer["seen"]:
             self.on_seen(mark)
         if answer["complete"]:
-            [begin, end] = self.questions.pop(0)
+            begin, end = self.questions.pop(0)
             told = {mark["to"]: mark["upto"] for mark in answer["seen"] if mark["from"] == self.client.user_id}
             for peer, upto in self.store.marks_of(self.client.user_id).items():
                 if within(peer, begin, end) and upto > told.get(peer, 0):
                     asyncio.ensure_future(self.seen(peer, upto))
             for peer in [peer for peer, ahead in self.ahead.items() if ahead]:
-                self.sync_range_of(peer)
+                self.sync_at(peer)
 
 
 async def commands(client):
@@ -345,7 +341,7 @@ async def main():
         parser.add_argument(f"--{name}")
     for name, default in (("first-delay", 0.5), ("max-delay", 30), ("stable", 5), ("patience", 15)):
         parser.add_argument(f"--{name}", type=float, default=default)
-    for name, default in (("named", 500), ("window", 16)):
+    for name, default in (("named", 1000), ("window", 16)):
         parser.add_argument(f"--{name}", type=int, default=default)
     client = Client(parser.parse_args())
     running = asyncio.create_task(client.run())
