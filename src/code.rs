@@ -77,7 +77,7 @@ codes! {
     InvalidContent = "invalid_content", 422;
     /// The text is larger than `limits.content`.
     ContentTooLong = "content_too_long", 422;
-    /// The message id is empty, longer than 64 characters, or holds control characters.
+    /// The id of a message or a `sync` is empty, longer than 64 characters, or holds control characters.
     InvalidId = "invalid_id", 422;
     /// A parameter's value is out of its bounds.
     InvalidParameter = "invalid_parameter", 422;

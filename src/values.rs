@@ -37,7 +37,7 @@ pub fn check_content(content: &str, limit: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks the id that a client gave a message.
+/// Checks the id that a client gave a message or a `sync`.
 ///
 /// # Errors
 /// `invalid_id`.
@@ -46,7 +46,7 @@ pub fn check_client_id(id: &str) -> Result<(), Refusal> {
     if length == 0 || length > MAX_CLIENT_ID || id.chars().any(char::is_control) {
         return Err(Refusal::new(
             Code::InvalidId,
-            format!("A message id is 1 to {MAX_CLIENT_ID} characters, no control characters."),
+            format!("An id is 1 to {MAX_CLIENT_ID} characters, no control characters."),
         ));
     }
     Ok(())

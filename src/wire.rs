@@ -1,17 +1,20 @@
 //! The WebSocket frames: what clients may send, and what the server sends.
 
+mod text;
+
 use std::{borrow::Cow, collections::HashMap, fmt};
 
 use confab_plugin::UserId;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     code::{Code, Refusal},
     store::{ChangedBy, Changes, Conversation, Mark, Message, Timestamp},
 };
+use text::Text;
 
-/// The longest id a client may give a message, in characters.
+/// The longest id a client may give a frame, in characters.
 pub const MAX_CLIENT_ID: usize = 64;
 
 /// A frame on its way to clients: serialized once, shared by all who receive it.
@@ -87,12 +90,13 @@ impl Frame {
         Self::new(&ServerFrame::Seen(SeenBody::from(mark)), false)
     }
 
-    /// The answer to `sync`.
-    pub fn sync(changes: &Changes) -> Self {
+    /// The answer to the `sync` with this id.
+    pub fn sync(changes: &Changes, id: Option<&str>) -> Self {
         let body = SyncBody {
             messages: changes.messages.iter().map(MessageBody::from).collect(),
             seen: changes.marks.iter().map(SeenBody::from).collect(),
             complete: changes.complete,
+            id,
         };
         Self::new(&ServerFrame::Sync(body), false)
     }
@@ -176,6 +180,8 @@ struct SyncBody<'a> {
     messages: Vec<MessageBody<'a>>,
     seen: Vec<SeenBody>,
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -220,6 +226,10 @@ pub enum ClientFrame<'a> {
     Sync {
         /// For each peer, as written, the last message one has.
         have: HashMap<Cow<'a, str>, u64>,
+        /// Only about peers from the first of these ids on and before the second, as written.
+        between: [Option<Cow<'a, str>>; 2],
+        /// The client's own id for the question.
+        id: Option<Cow<'a, str>>,
     },
 }
 
@@ -284,6 +294,8 @@ struct RawFrame<'a> {
     upto: Option<u64>,
     #[serde(borrow, default)]
     have: Option<HashMap<Text<'a>, u64>>,
+    #[serde(borrow, default)]
+    between: Option<[Option<Text<'a>>; 2]>,
 }
 
 impl<'a> RawFrame<'a> {
@@ -302,6 +314,7 @@ impl<'a> RawFrame<'a> {
                     ("on", self.on.is_some()),
                     ("upto", self.upto.is_some()),
                     ("have", have.is_some()),
+                    ("between", self.between.is_some()),
                 ])?;
                 Ok(ClientFrame::Message {
                     to: to.ok_or_else(|| missing("to"))?,
@@ -315,6 +328,7 @@ impl<'a> RawFrame<'a> {
                     ("id", given.2),
                     ("upto", self.upto.is_some()),
                     ("have", have.is_some()),
+                    ("between", self.between.is_some()),
                 ])?;
                 let to = to.ok_or_else(|| missing("to"))?;
                 Ok(ClientFrame::Typing { to, on: self.on.unwrap_or(true) })
@@ -325,6 +339,7 @@ impl<'a> RawFrame<'a> {
                     ("id", given.2),
                     ("on", self.on.is_some()),
                     ("have", have.is_some()),
+                    ("between", self.between.is_some()),
                 ])?;
                 let to = to.ok_or_else(|| missing("to"))?;
                 Ok(ClientFrame::Seen { to, upto: self.upto })
@@ -333,47 +348,19 @@ impl<'a> RawFrame<'a> {
                 extra(&[
                     ("to", given.0),
                     ("content", given.1),
-                    ("id", given.2),
                     ("on", self.on.is_some()),
                     ("upto", self.upto.is_some()),
                 ])?;
                 let have = have.ok_or_else(|| missing("have"))?;
                 let have = have.into_iter().map(|(peer, seq)| (peer.0, seq)).collect();
-                Ok(ClientFrame::Sync { have })
+                let between = self.between.unwrap_or_default().map(|end| end.map(|t| t.0));
+                Ok(ClientFrame::Sync { have, between, id: self.id.map(|t| t.0) })
             }
             _ => Err((
                 Code::UnknownEvent,
                 "the event is none of message, typing, seen, sync".to_owned(),
             )),
         }
-    }
-}
-
-/// A text that borrows from the frame unless it holds escapes.
-#[derive(PartialEq, Eq, Hash)]
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(Visitor)
     }
 }
 

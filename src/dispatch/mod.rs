@@ -5,9 +5,10 @@ mod bots;
 mod fair;
 mod lane;
 mod sequencer;
+mod sync;
 mod waiting;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing, User, UserId};
@@ -156,7 +157,10 @@ impl Dispatch {
             }
             Ok(ClientFrame::Typing { to, on }) => self.typing(session, &to, on, started).await,
             Ok(ClientFrame::Seen { to, upto }) => self.seen(session, &to, upto, started).await,
-            Ok(ClientFrame::Sync { have }) => self.sync(session, &have).await,
+            Ok(ClientFrame::Sync { have, between, id }) => {
+                self.sync(session, have, between, id.as_deref()).await;
+                return Received::Understood;
+            }
             Err(error) => {
                 let id = error.id.as_deref();
                 session.outbox().push(Frame::error(&error.refusal, id));
@@ -281,24 +285,6 @@ impl Dispatch {
             Err(Refused::Tell(refusal)) => Err(refusal),
             Err(Refused::Silently) => Ok(()),
         }
-    }
-
-    async fn sync(
-        &self,
-        session: &Arc<Session>,
-        have: &HashMap<std::borrow::Cow<'_, str>, u64>,
-    ) -> Result<(), Refusal> {
-        let mut known = HashMap::with_capacity(have.len());
-        for (peer, seq) in have {
-            known.insert(self.find(peer).await?.user.id, *seq);
-        }
-        let user = session.user().id;
-        let changes = self.store.changes_since(user, &known, self.sync).await.map_err(|error| {
-            report("changes_since", &error);
-            Refusal::from(error)
-        })?;
-        session.outbox().push(Frame::sync(&changes));
-        Ok(())
     }
 
     /// The user that a client names.

@@ -21,6 +21,9 @@ impl ChangedBy {
     /// The most labels that are kept: of a message that more entries changed, those of the first.
     pub const MOST: usize = 32;
 
+    /// The longest label, in bytes.
+    pub const MOST_LABEL: usize = 64;
+
     /// The labels among these texts, in their order; what cannot be a label is left out.
     pub fn of<'a>(labels: impl IntoIterator<Item = &'a str>) -> Self {
         let mut written = String::new();

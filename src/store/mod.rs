@@ -8,16 +8,16 @@ pub mod mongo;
 pub mod sqlite;
 pub mod transfer;
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 pub use changed_by::ChangedBy;
 pub use model::{
-    Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
-    ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message, NewMark, NewMessage,
-    Timestamp,
+    Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message,
+    NewMark, NewMessage, PeerRange, Timestamp,
 };
 
 /// Durable storage. Every method is safe to call concurrently; a method that changes something
@@ -74,14 +74,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<ConversationPage, StoreError>;
 
-    /// What `user` lacks, who has the messages up to `have[peer]` of each conversation, and
-    /// none of those that `have` does not name.
-    async fn changes_since(
-        &self,
-        user: UserId,
-        have: &HashMap<UserId, u64>,
-        limit: ChangeLimit,
-    ) -> Result<Changes, StoreError>;
+    /// What `user` lacks of what they ask for. When the answer is `complete`, every message that
+    /// was stored before the call is in it or was had.
+    async fn changes_since(&self, user: UserId, query: ChangeQuery) -> Result<Changes, StoreError>;
 
     /// Whether the store can answer now: for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -1,6 +1,7 @@
 //! What a store keeps: accounts, conversations, messages, read marks.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -268,14 +269,53 @@ pub struct ChangeLimit {
     pub bytes: usize,
 }
 
+/// Peers by id: those from `from` on and before `to`, each open when `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerRange {
+    /// The first.
+    pub from: Option<UserId>,
+    /// The first that is no longer meant.
+    pub to: Option<UserId>,
+}
+
+impl PeerRange {
+    /// Everybody.
+    pub const ALL: Self = Self { from: None, to: None };
+
+    /// Whether this peer is meant.
+    pub fn contains(self, peer: UserId) -> bool {
+        self.from.is_none_or(|from| from <= peer) && self.to.is_none_or(|to| peer < to)
+    }
+}
+
+/// What a user asks for who was away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeQuery {
+    /// Up to where they have the messages of the conversation with each peer; none of those
+    /// with a peer who is not named. Peers out of `between` do not count.
+    pub have: HashMap<UserId, u64>,
+    /// Only the conversations with these peers are asked about.
+    pub between: PeerRange,
+    /// The most that the answer may hold.
+    pub limit: ChangeLimit,
+}
+
+impl ChangeQuery {
+    /// About all conversations.
+    pub const fn all(have: HashMap<UserId, u64>, limit: ChangeLimit) -> Self {
+        Self { have, between: PeerRange::ALL, limit }
+    }
+}
+
 /// What a user lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Messages, ascending by `seq` and without a hole in each conversation.
     pub messages: Vec<Message>,
-    /// Both sides' read marks (those above 0) of the conversations that were asked for and of
-    /// those with messages here.
+    /// Both sides' read marks (those above 0) of the conversations that the question named and of
+    /// those with messages here. None while the answer is not complete: who asks on names then
+    /// what they got, and repeating all marks with each answer would cost more than the messages.
     pub marks: Vec<Mark>,
-    /// Whether nothing was left out.
+    /// Whether nothing that was asked for was left out.
     pub complete: bool,
 }

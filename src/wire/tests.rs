@@ -22,9 +22,20 @@ fn the_four_frames_are_read() {
         Ok(ClientFrame::Seen { to: "x".into(), upto: Some(7) })
     );
     let have = HashMap::from([("x".into(), 3)]);
+    let sync = ClientFrame::Sync { have, between: [None, None], id: None };
+    for text in [
+        r#"{"event":"sync","have":{"x":3}}"#,
+        r#"{"event":"sync","have":{"x":3},"between":[null,null]}"#,
+    ] {
+        assert_eq!(ClientFrame::parse(text), Ok(sync.clone()), "{text}");
+    }
     assert_eq!(
-        ClientFrame::parse(r#"{"event":"sync","have":{"x":3}}"#),
-        Ok(ClientFrame::Sync { have })
+        ClientFrame::parse(r#"{"event":"sync","have":{},"between":["a",null],"id":"s1"}"#),
+        Ok(ClientFrame::Sync {
+            have: HashMap::new(),
+            between: [Some("a".into()), None],
+            id: Some("s1".into())
+        })
     );
 }
 
@@ -49,6 +60,13 @@ fn what_is_wrong_is_told_with_the_frames_id() {
         (r#"{"event":"seen","to":"x","upto":1.5}"#, "malformed"),
         (r#"{"event":"sync"}"#, "malformed"),
         (r#"{"event":"sync","have":[]}"#, "malformed"),
+        (r#"{"event":"sync","have":{},"between":"a"}"#, "malformed"),
+        (r#"{"event":"sync","have":{},"between":[]}"#, "malformed"),
+        (r#"{"event":"sync","have":{},"between":["a"]}"#, "malformed"),
+        (r#"{"event":"sync","have":{},"between":["a","b","c"]}"#, "malformed"),
+        (r#"{"event":"sync","have":{},"between":[1,2]}"#, "malformed"),
+        (r#"{"event":"sync","between":[null,null]}"#, "malformed"),
+        (r#"{"event":"seen","to":"x","between":[null,null]}"#, "malformed"),
         (r#"{"event":"message","to":"x","content":"\ud800"}"#, "malformed"),
         (r#"{"event":"shout","to":"x"}"#, "unknown_event"),
     ] {
@@ -97,9 +115,13 @@ fn what_changed_a_message_is_told_only_if_something_did() {
     assert!(Frame::message(&changed).text.ends_with(end));
     assert!(body(&changed).ends_with(end));
     let changes = Changes { messages: vec![plain, changed], marks: Vec::new(), complete: true };
-    let sync: serde_json::Value = serde_json::from_str(&Frame::sync(&changes).text).unwrap();
+    let sync: serde_json::Value = serde_json::from_str(&Frame::sync(&changes, None).text).unwrap();
     assert_eq!(sync["messages"][0].get("changed_by"), None);
     assert_eq!(sync["messages"][1]["changed_by"], serde_json::json!(["words", "no-links"]));
+    assert_eq!(sync.get("id"), None);
+    let sync = Frame::sync(&Changes::default(), Some("s1"));
+    let text = r#"{"event":"sync","messages":[],"seen":[],"complete":false,"id":"s1"}"#;
+    assert_eq!(&*sync.text, text);
 }
 
 #[test]

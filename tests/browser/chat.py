@@ -153,6 +153,32 @@ def edited(ann, ben):
         page.shot("05-edited")
 
 
+def lost_delivery(ann, ben):
+    """A message that does not arrive is missed at the next one, asked for, and shown in its place."""
+    ann.js("""
+        const plain = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+        Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+          const data = plain.get.call(this);
+          return data.startsWith('{"event":"message"') && data.includes('lost on its way') ? '{}' : data;
+        } });
+        const { send } = WebSocket.prototype;
+        window.syncs = [];
+        WebSocket.prototype.send = function (frame) {
+          if (frame.includes('"event":"sync"')) window.syncs.push(JSON.parse(frame));
+          send.call(this, frame);
+        };""")
+    ben.say("lost on its way")
+    ben.until("it is stored", lambda: ben.tick("lost on its way") == "stored")
+    check("lost on its way" not in ann.messages(), "the message was not lost")
+    ben.say("and the next one")
+    ann.until_message("and the next one", ".theirs")
+    check(ann.messages()[-2:] == ["lost on its way", "and the next one"], "the hole was not filled in its place")
+    ben.until_tick("lost on its way", "seen")
+    syncs = ann.js("return window.syncs")
+    check(len(syncs) == 1 and syncs[0]["between"] == [None, None] and len(syncs[0]["have"]) == 1 and syncs[0]["id"],
+          f"the hole was asked for with {syncs}")
+
+
 def keyboard(ann, ben):
     """Ann notes something for later, goes to the list and back, without a mouse."""
     ann.find("#draft").send_keys("not sent yet")
@@ -318,6 +344,7 @@ def main():
         ann, ben = pages
         parts = [
             (sign_in, ann, ben), (first_message, ann, ben), (typing, ann, ben), (hostile, ann, ben), (edited, ann, ben),
+            (lost_delivery, ann, ben),
             (keyboard, ann, ben), (phone, ben), (long_history, ann, url),
             (lost_echo, ann, ben),
         ]

@@ -5,8 +5,8 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use confab::{
     config,
     store::{
-        Account, Appended, ChangeLimit, ChangedBy, Conversation, HistoryQuery, Message, NewMark,
-        NewMessage, Store, StoreError, Timestamp, sqlite::SqliteStore,
+        Account, Appended, ChangeLimit, ChangeQuery, ChangedBy, Conversation, HistoryQuery,
+        Message, NewMark, NewMessage, Store, StoreError, Timestamp, sqlite::SqliteStore,
     },
 };
 use confab_plugin::UserId;
@@ -118,8 +118,14 @@ impl World {
             let of = ours.conversations.iter();
             let have: HashMap<_, _> = of.map(|one| (one.peer, one.last_message.seq)).collect();
             let limit = ChangeLimit { messages: 10, bytes: 10_000 };
-            let mut ours = source.changes_since(account.id, &have, limit).await.unwrap();
-            let mut theirs = target.changes_since(account.id, &have, limit).await.unwrap();
+            let mut ours = source
+                .changes_since(account.id, ChangeQuery::all(have.clone(), limit))
+                .await
+                .unwrap();
+            let mut theirs = target
+                .changes_since(account.id, ChangeQuery::all(have.clone(), limit))
+                .await
+                .unwrap();
             for changes in [&mut ours, &mut theirs] {
                 changes.marks.sort_by_key(|mark| (mark.reader, mark.peer));
             }

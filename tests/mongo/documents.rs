@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use confab::{
     config::MongoLayout,
     store::{
-        Account, ChangeLimit, Conversation, Mark, NewMark, Store, Timestamp, mongo::MongoStore,
+        Account, ChangeLimit, ChangeQuery, Conversation, Mark, NewMark, Store, Timestamp,
+        mongo::MongoStore,
     },
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -130,7 +131,7 @@ async fn odd_messages(layout: MongoLayout) {
     assert!(odd("messages") >= before + u64::try_from(count).unwrap());
     let list = store.conversations(bob, None, 10).await.unwrap().conversations;
     assert_eq!((list[0].last_message.seq, list[0].unread), (3, 3));
-    let changes = store.changes_since(bob, &HashMap::new(), ALL).await.unwrap();
+    let changes = store.changes_since(bob, ChangeQuery::all(HashMap::new(), ALL)).await.unwrap();
     assert_eq!((changes.messages.len(), changes.complete), (3, true));
 
     // A node that remembers nothing goes on after them; it never takes a place twice.
@@ -192,7 +193,7 @@ async fn odd_accounts_and_conversations_are_skipped() {
     let list = store.conversations(ann, None, 10).await.unwrap();
     assert_eq!(list.conversations.iter().map(|one| one.peer).collect::<Vec<_>>(), [bob]);
     assert!(odd("conversations") > before);
-    let changes = store.changes_since(ann, &HashMap::new(), ALL).await.unwrap();
+    let changes = store.changes_since(ann, ChangeQuery::all(HashMap::new(), ALL)).await.unwrap();
     assert_eq!((changes.messages.len(), changes.complete), (1, true));
 
     // A mark that is none is moved all the same.
@@ -229,7 +230,7 @@ async fn the_messages_decide() {
     assert_eq!(page.conversations[0].last_message.seq, 1);
     assert_eq!(page.next, None);
     let have = HashMap::from([(bob, 1)]);
-    let changes = store.changes_since(ann, &have, ALL).await.unwrap();
+    let changes = store.changes_since(ann, ChangeQuery::all(have.clone(), ALL)).await.unwrap();
     assert_eq!((changes.messages.len(), changes.complete), (0, true));
     let sent = send(&store, message(ann, cid, "first", "")).await.unwrap();
     assert_eq!(sent.message.seq, 1);

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+
 use super::{
     cluster::Cluster,
     load::{Sent, check, history, read, send},
@@ -96,6 +98,29 @@ async fn mongod_killed_for_ten_seconds() {
         );
     }
     scene.cluster.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_cannot_be_answered_is_refused_with_its_id() {
+    let mut scene = Scene::new().await;
+    let mut ann = Client::connect(scene.cluster.one.address(), &scene.ann).await;
+    ann.say("@bob", "before").await;
+    assert_eq!(ann.next().await["seq"], 1);
+    scene.mongod.kill();
+    ann.send(json!({"event":"sync","have":{},"id":"s1"})).await;
+    let error = ann.next().await;
+    assert_eq!((&error["event"], &error["code"]), (&json!("error"), &json!("unavailable")));
+    assert_eq!((&error["id"], &error["retry_after"]), (&json!("s1"), &json!(1)));
+    scene.mongod.start();
+    scene.mongod.wait().await;
+    let sync = until("it is answered again", async || {
+        ann.send(json!({"event":"sync","have":{},"id":"s2"})).await;
+        let answer = ann.next().await;
+        assert_eq!(answer["id"], "s2");
+        (answer["event"] == "sync").then_some(answer)
+    })
+    .await;
+    assert_eq!((&sync["messages"][0]["seq"], &sync["complete"]), (&json!(1), &json!(true)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

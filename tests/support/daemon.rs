@@ -125,6 +125,11 @@ impl Daemon {
         }
     }
 
+    /// A variable that it was started with.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
     /// The folder that holds the configuration, `data`, and the log.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 use crate::store::{
-    Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
+    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
     HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError,
 };
 
@@ -101,12 +101,7 @@ impl Store for AccountsOnly {
         Err(down())
     }
 
-    async fn changes_since(
-        &self,
-        _: UserId,
-        _: &HashMap<UserId, u64>,
-        _: ChangeLimit,
-    ) -> Result<Changes, StoreError> {
+    async fn changes_since(&self, _: UserId, _: ChangeQuery) -> Result<Changes, StoreError> {
         Err(down())
     }
 

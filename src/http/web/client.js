@@ -5,11 +5,13 @@ import { readMessage } from './conversation.js';
 import { Listing } from './listing.js';
 import { Outbox } from './outbox.js';
 import { Socket } from './socket.js';
-import { Sync } from './sync.js';
+import { Sync, mayRetry, pause } from './sync.js';
 
 const HISTORY_PAGE = 50;
 const ECHO_TIMEOUT_MS = 10_000;
 const SENDS = 2;
+// So often a message is sent again by itself that the server could not take yet.
+const REFUSALS = 6;
 const HOLE_DELAY_MS = 250;
 const SEEN_DELAY_MS = 250;
 const TYPING_EVERY_MS = 3_000;
@@ -44,12 +46,13 @@ export class Client {
       onOpen: () => this.#opened(),
       onFrame: (frame) => this.#frame(frame),
       onState: (state, note) => this.#state(state, note),
-      onTooBig: () => this.#tooBig(),
+      onTooBig: () => this.#sync.tooBig() || this.#tooBig(),
       onExpired: () => this.#expired(),
       check: () => this.#check(),
     });
     this.#sync = new Sync({
       conversations: () => store.conversations.values(),
+      whole: () => store.listing === 'ready' && store.cursor === null,
       send: (frame) => this.socket.send(frame),
       take: (messages, marks) => this.#synced(messages, marks),
       silent: () => this.socket.restart(),
@@ -207,7 +210,7 @@ export class Client {
   }
 
   #transmit(entry) {
-    const send = this.#sends.get(entry.id) ?? { count: 0, timer: null };
+    const send = this.#sends.get(entry.id) ?? { count: 0, refused: 0, timer: null };
     if (!this.socket.send({ event: 'message', to: entry.to, content: entry.content, id: entry.id })) return;
     send.count += 1;
     clearTimeout(send.timer);
@@ -304,8 +307,18 @@ export class Client {
   }
 
   #error(frame) {
-    const reason = sentence(typeof frame.message === 'string' ? frame.message : '');
-    if (typeof frame.id === 'string' && this.outbox.find(frame.id)) this.#refuse(frame.id, reason);
-    else if (frame.id === undefined) this.#sync.refused();
+    if (this.#sync.refused(frame)) return;
+    const entry = typeof frame.id === 'string' ? this.outbox.find(frame.id) : null;
+    if (!entry) return;
+    const send = this.#sends.get(entry.id);
+    if (!send || !mayRetry(frame.code) || send.refused >= REFUSALS) {
+      this.#refuse(entry.id, sentence(typeof frame.message === 'string' ? frame.message : ''));
+      return;
+    }
+    // With the same id: should it have been stored after all, this brings the original.
+    clearTimeout(send.timer);
+    send.count -= 1;
+    send.timer = setTimeout(() => this.#transmit(entry), pause(send.refused, frame.retry_after));
+    send.refused += 1;
   }
 }

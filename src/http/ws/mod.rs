@@ -26,7 +26,7 @@ use crate::{
     code::{Code, Refusal},
     config,
     hub::{AddError, CloseReason, Session},
-    store::Timestamp,
+    store::{ChangedBy, Timestamp},
 };
 use handshake::Handshake;
 use metered::Metered;
@@ -39,6 +39,27 @@ const READ_BUFFER: usize = 2048;
 /// Grows only when something is written, and is flushed when it is full.
 const WRITE_BUFFER: usize = 4096;
 
+/// A message as JSON without its text, at most: the fixed part, an id, and who changed it.
+const MESSAGE: usize = 512 + ChangedBy::MOST * (ChangedBy::MOST_LABEL + 3) + 32;
+
+/// Two read marks, at most.
+const MARKS: usize = 2 * 132;
+
+/// What a peer takes at least in a client's `have`: `"@ab":1,`.
+const NAMED: usize = 8;
+
+/// The largest frame that is ever written, at most. That is a message, or the answer to a `sync`:
+/// a page of messages, whose texts escapes may double, and with it, if it is the last one, the
+/// read marks of each conversation that it tells of or that the client's frame names. Without
+/// such a bound, the answers to unread pings pile up.
+fn largest_frame(limits: &config::Limits) -> usize {
+    let told = limits.sync_messages.saturating_mul(MESSAGE + MARKS);
+    let named = (limits.frame.as_usize() / NAMED).saturating_mul(MARKS);
+    // One message is told even if its text is larger than a page.
+    let text = 2 * limits.sync.as_usize().max(limits.content.as_usize());
+    text.saturating_add(told).saturating_add(named).saturating_add(512)
+}
+
 /// What sessions are made with.
 #[derive(Clone, Copy)]
 pub struct Sessions {
@@ -50,17 +71,10 @@ pub struct Sessions {
 
 impl From<&config::Limits> for Sessions {
     fn from(limits: &config::Limits) -> Self {
-        // The largest frame that is ever written is a page of `sync`, in which escapes may
-        // double each byte of text. It also holds two read marks of up to 132 bytes for each
-        // conversation that it tells of and that the client's frame names, in 8 bytes at least.
-        // Without a bound, the answers to unread pings pile up.
-        let page = 2 * limits.sync.as_usize() + (512 + 264) * limits.sync_messages;
-        let page = page.saturating_add(limits.frame.as_usize().saturating_mul(264 / 8));
-        let largest = page.max(2 * limits.content.as_usize() + 1024);
         let socket = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(largest.saturating_add(WRITE_BUFFER + 1024))
+            .max_write_buffer_size(largest_frame(limits).saturating_add(WRITE_BUFFER + 1024))
             .max_message_size(Some(limits.frame.as_usize()))
             .max_frame_size(Some(limits.frame.as_usize()));
         // Fragments have heads of up to 14 bytes (RFC 6455 section 5.2), more than a short payload.
@@ -143,3 +157,6 @@ pub async fn upgrade(
     }
     Ok(response.finish())
 }
+
+#[cfg(test)]
+mod tests;

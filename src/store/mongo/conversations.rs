@@ -7,7 +7,7 @@ use confab_plugin::UserId;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
     Cursor,
-    bson::{Document, RawDocument, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
 };
 
 use super::{
@@ -19,7 +19,8 @@ use super::{
     marks::side,
 };
 use crate::store::{
-    Conversation, ConversationCursor, ConversationPage, ConversationSummary, StoreError, Timestamp,
+    Conversation, ConversationCursor, ConversationPage, ConversationSummary, PeerRange, StoreError,
+    Timestamp,
 };
 
 /// Conversations whose messages are read at the same time.
@@ -63,14 +64,15 @@ fn peer(conversation: Conversation, reader: UserId) -> UserId {
     if reader == conversation.first() { conversation.second() } else { conversation.first() }
 }
 
-/// The rows of a user, from the newest conversation on, one by one.
+/// The rows of a user, one by one.
 pub(super) struct Rows {
     cursor: Cursor<RawDocumentBuf>,
     reader: UserId,
 }
 
 impl Rows {
-    pub(super) async fn of(
+    /// From the newest conversation on, those after this one.
+    async fn newest_first(
         space: &Space,
         reader: UserId,
         after: Option<ConversationCursor>,
@@ -87,11 +89,35 @@ impl Rows {
                 vec![doc! { "last_at": { "$lt": at } }, doc! { "_id": { "$lt": name } }],
             );
         }
+        Self::found(space, reader, filter, doc! { "last_at": -1, "_id": -1 }).await
+    }
+
+    /// Those with these peers, in the order of the peers.
+    pub(super) async fn by_peer(
+        space: &Space,
+        reader: UserId,
+        between: PeerRange,
+    ) -> Result<Self, StoreError> {
+        // Of conversations with the same reader, the order of their names is that of the peers.
+        let name = |peer| Conversation::between(reader, peer).to_string();
+        let mut names = Document::new();
+        names.extend(between.from.map(|from| ("$gte".to_owned(), Bson::from(name(from)))));
+        names.extend(between.to.map(|to| ("$lt".to_owned(), Bson::from(name(to)))));
+        let mut filter = doc! { "users": reader.to_string() };
+        if !names.is_empty() {
+            filter.insert("_id", names);
+        }
+        Self::found(space, reader, filter, doc! { "_id": 1 }).await
+    }
+
+    async fn found(
+        space: &Space,
+        reader: UserId,
+        filter: Document,
+        order: Document,
+    ) -> Result<Self, StoreError> {
         let conversations = space.conversations().clone_with_type::<RawDocumentBuf>();
-        let find = conversations
-            .find(filter)
-            .sort(doc! { "last_at": -1, "_id": -1 })
-            .max_time(space.timeout);
+        let find = conversations.find(filter).sort(order).max_time(space.timeout);
         Ok(Self { cursor: find.await.map_err(unavailable)?, reader })
     }
 
@@ -113,7 +139,7 @@ pub(super) async fn conversations(
     limit: usize,
     bound: u64,
 ) -> Result<ConversationPage, StoreError> {
-    let mut rows = Rows::of(space, user, cursor).await?;
+    let mut rows = Rows::newest_first(space, user, cursor).await?;
     let mut found: Vec<(Row, ConversationSummary)> = Vec::new();
     let mut ended = limit == 0;
     // One more than fits tells whether there is more.

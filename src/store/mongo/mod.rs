@@ -53,7 +53,7 @@ use self::{
     turns::{Answers, Job, Turns},
 };
 use super::{
-    Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
+    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
     HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError, Timestamp,
 };
 use crate::config;
@@ -259,14 +259,9 @@ impl Store for MongoStore {
         self.within(conversations::conversations(&space, user, cursor, limit, bound)).await
     }
 
-    async fn changes_since(
-        &self,
-        user: UserId,
-        have: &HashMap<UserId, u64>,
-        limit: ChangeLimit,
-    ) -> Result<Changes, StoreError> {
+    async fn changes_since(&self, user: UserId, query: ChangeQuery) -> Result<Changes, StoreError> {
         let space = self.shared.space()?;
-        self.within(sync::changes_since(&space, user, have, limit)).await
+        self.within(sync::changes_since(&space, user, &query)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@
 //! | collection | `_id` | further indexes, and why |
 //! |---|---|---|
 //! | `accounts` | user id | `username`, unique: a name is given once |
-//! | `conversations` | `A_B` | `users, last_at, _id`: a user's list, newest first, page by page |
+//! | `conversations` | `A_B` | `users, last_at, _id`: a user's list, newest first, page by page; `users, _id`: what a user lacks, by peer |
 //! | `client_ids` | `{from, id}` | none: the `_id` says to whom a sender's id was used |
 //! | `A_B` (per_pair) | `seq` | `from, id`, unique where there is an `id`: a retry is no copy |
 //! | `messages` (single) | `{c: A_B, s: seq}` | `_id.c, from, id`, unique where there is an `id` |
@@ -60,9 +60,9 @@ pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
     let build = space.database.run_command(doc! { "buildInfo": 1 }).await?;
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
 
-    for Planned { name, rules, index } in planned(space.layout) {
+    for Planned { name, rules, indexes } in planned(space.layout) {
         collection(space, name, rules).await?;
-        if let Some(index) = index {
+        for index in indexes {
             ensure(&space.database.collection(name), index).await?;
         }
     }
@@ -73,7 +73,7 @@ pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
 pub(super) struct Planned {
     pub name: &'static str,
     pub rules: Document,
-    pub index: Option<IndexModel>,
+    pub indexes: Vec<IndexModel>,
 }
 
 /// The fixed collections of a layout.
@@ -83,14 +83,16 @@ pub(super) fn planned(layout: Layout) -> Vec<Planned> {
     let options = IndexOptions::builder().name("users".to_owned()).build();
     let keys = doc! { "users": 1, "last_at": -1, "_id": -1 };
     let users = IndexModel::builder().keys(keys).options(options).build();
+    let options = IndexOptions::builder().name("peers".to_owned()).build();
+    let peers = IndexModel::builder().keys(doc! { "users": 1, "_id": 1 }).options(options).build();
     let mut planned = vec![
-        Planned { name: ACCOUNTS, rules: account_rules(), index: Some(username) },
-        Planned { name: CONVERSATIONS, rules: conversation_rules(), index: Some(users) },
-        Planned { name: CLIENT_IDS, rules: client_id_rules(), index: None },
+        Planned { name: ACCOUNTS, rules: account_rules(), indexes: vec![username] },
+        Planned { name: CONVERSATIONS, rules: conversation_rules(), indexes: vec![users, peers] },
+        Planned { name: CLIENT_IDS, rules: client_id_rules(), indexes: Vec::new() },
     ];
     if !layout.is_per_pair() {
-        let index = Some(client_id_index(layout));
-        planned.push(Planned { name: MESSAGES, rules: message_rules(false), index });
+        let indexes = vec![client_id_index(layout)];
+        planned.push(Planned { name: MESSAGES, rules: message_rules(false), indexes });
     }
     planned
 }

@@ -15,23 +15,28 @@ use super::{
     layout::END,
     marks::side,
 };
-use crate::store::{ChangeLimit, Changes, Conversation, Mark, Message, StoreError, Timestamp};
+use crate::store::{ChangeQuery, Changes, Conversation, Mark, Message, StoreError, Timestamp};
 
-/// Reads a user's conversations from the newest on until the limit is reached, so that the work
-/// is bounded by `have` and the limit; as each answer brings its first message at least, asking
-/// again always gets further.
+/// Reads a user's conversations until the limit is reached, so that the work is bounded by the
+/// conversations that are asked about and the limit; as each answer brings its first message at
+/// least, asking again always gets further.
+///
+/// Invariant: they are read in the order of their names, which never change. In that of their
+/// newest messages, one that goes on meanwhile would jump ahead of the cursor, and be left out of
+/// an answer that says it is complete.
 pub(super) async fn changes_since(
     space: &Space,
     reader: UserId,
-    have: &HashMap<UserId, u64>,
-    limit: ChangeLimit,
+    query: &ChangeQuery,
 ) -> Result<Changes, StoreError> {
+    let ChangeQuery { have, between, limit } = query;
     let mut changes = Changes { complete: true, ..Changes::default() };
-    let mut asked: Vec<UserId> = have.keys().copied().collect();
+    let mut told: Vec<UserId> =
+        have.keys().copied().filter(|peer| between.contains(*peer)).collect();
     let mut budget = Budget { messages: limit.messages, bytes: limit.bytes, empty: true };
-    let mut rows = Rows::of(space, reader, None).await?;
+    let mut rows = Rows::by_peer(space, reader, *between).await?;
     let mut ended = false;
-    while !ended && changes.complete {
+    while !ended {
         let (wanted, all) = next_wanted(&mut rows, have, &budget).await?;
         ended = all;
         let left = budget;
@@ -50,17 +55,16 @@ pub(super) async fn changes_since(
         let mut reads = reads.buffered(AT_ONCE);
         while let Some((row, messages)) = reads.try_next().await? {
             let before = changes.messages.len();
-            let all = budget.take(messages, &mut changes.messages);
-            if changes.messages.len() > before && !have.contains_key(&row.peer()) {
-                asked.push(row.peer());
-            }
-            if !all {
+            if !budget.take(messages, &mut changes.messages) {
                 changes.complete = false;
-                break;
+                return Ok(changes);
+            }
+            if changes.messages.len() > before && !have.contains_key(&row.peer()) {
+                told.push(row.peer());
             }
         }
     }
-    changes.marks = marks(space, reader, &asked).await?;
+    changes.marks = marks(space, reader, &told).await?;
     Ok(changes)
 }
 

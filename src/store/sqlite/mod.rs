@@ -21,10 +21,7 @@ mod sync;
 mod tests;
 mod writer;
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
@@ -46,7 +43,7 @@ use self::{
     writer::{Request, Writer},
 };
 use super::{
-    Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
+    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
     HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError,
 };
 use crate::config;
@@ -194,14 +191,8 @@ impl Store for SqliteStore {
         self.readers.read(move |db| queries::conversations(db, user, cursor, limit, bound)).await
     }
 
-    async fn changes_since(
-        &self,
-        user: UserId,
-        have: &HashMap<UserId, u64>,
-        limit: ChangeLimit,
-    ) -> Result<Changes, StoreError> {
-        let have = have.clone();
-        self.readers.read(move |db| sync::changes_since(db, user, &have, limit)).await
+    async fn changes_since(&self, user: UserId, query: ChangeQuery) -> Result<Changes, StoreError> {
+        self.readers.read(move |db| sync::changes_since(db, user, &query)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

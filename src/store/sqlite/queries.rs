@@ -104,7 +104,7 @@ WHERE second = ?1 AND (last_at, first) < (?2, ?3) AND first <> ?1
 ORDER BY last_at DESC, peer DESC";
 
 /// Before every conversation.
-pub(super) const START: ConversationCursor =
+const START: ConversationCursor =
     ConversationCursor { at: Timestamp(i64::MAX), peer: UserId::from_u128(u128::MAX) };
 
 pub(super) fn conversations(

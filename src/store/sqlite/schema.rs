@@ -57,6 +57,10 @@ CREATE UNIQUE INDEX messages_by_client_id ON messages (sender, client_id)
 -- The labels of the entries that changed the message, with commas between them; NULL for none.
 ALTER TABLE messages ADD COLUMN changed_by TEXT;
 ",
+    "
+-- With the one that UNIQUE (first, second) makes: a user's conversations in the order of their peers.
+CREATE INDEX conversations_by_second ON conversations (second, first);
+",
 ];
 
 /// The tables that a database of the present version has.

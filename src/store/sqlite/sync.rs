@@ -1,59 +1,76 @@
 //! What a user lacks: the answer to `changes_since`.
 
-use std::collections::HashMap;
-
 use confab_plugin::UserId;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
-    queries::{CONVERSATIONS, OLDEST, START, pair},
+    queries::{OLDEST, pair},
     rows::{Id, MESSAGE, count, limit, message, number, user},
 };
-use crate::store::{ChangeLimit, Changes, Conversation, Mark, Message, Timestamp};
+use crate::store::{ChangeQuery, Changes, Conversation, Mark, Message, PeerRange, Timestamp};
 
-/// Reads a user's conversations from the newest on, one at a time, until the limit is reached:
-/// so the work is bounded by `have` and the limit, and as each answer brings its first message
-/// at least, asking again always gets further. All is read from one state of the database.
+/// A user's conversations with the peers from ?2 to ?3, both included, in the order of the peers:
+/// key, peer, last_seq. The two halves are merged as they are read.
+pub(super) const BY_PEER: &str = "
+SELECT id, second AS peer, last_seq FROM conversations
+WHERE first = ?1 AND second BETWEEN ?2 AND ?3
+UNION ALL
+SELECT id, first, last_seq FROM conversations
+WHERE second = ?1 AND first BETWEEN ?2 AND ?3 AND first <> ?1
+ORDER BY peer";
+
+/// Reads a user's conversations one at a time until the limit is reached: so the work is bounded
+/// by the conversations that are asked about and the limit, and as each answer brings its first
+/// message at least, asking again always gets further. All is read from one state of the
+/// database.
 pub(super) fn changes_since(
     db: &mut Connection,
     reader: UserId,
-    have: &HashMap<UserId, u64>,
-    limit: ChangeLimit,
+    query: &ChangeQuery,
 ) -> rusqlite::Result<Changes> {
+    let ChangeQuery { have, between, limit } = query;
     let snapshot = db.transaction()?;
     let mut changes = Changes { complete: true, ..Changes::default() };
-    let mut asked: Vec<UserId> = have.keys().copied().collect();
+    let Some((from, last)) = bounds(*between) else { return Ok(changes) };
+    let mut told: Vec<UserId> =
+        have.keys().copied().filter(|peer| between.contains(*peer)).collect();
     let mut budget = Budget { messages: limit.messages, bytes: limit.bytes, empty: true };
     {
-        let mut conversations = snapshot.prepare_cached(CONVERSATIONS)?;
+        let mut conversations = snapshot.prepare_cached(BY_PEER)?;
         let mut messages =
             snapshot.prepare_cached(&format!("SELECT {MESSAGE} FROM messages m {OLDEST}"))?;
         let mut rows =
-            conversations.query(params![Id::from(reader), START.at.0, Id::from(START.peer)])?;
+            conversations.query(params![Id::from(reader), Id::from(from), Id::from(last)])?;
         while let Some(row) = rows.next()? {
             let (peer, last) = (user(row, 1)?, count(row, 2)?);
             let known = have.get(&peer).copied();
             if known.unwrap_or(0) >= last {
                 continue;
             }
-            let before = changes.messages.len();
             let conversation = Conversation::between(reader, peer);
             let key = row.get(0)?;
-            let all =
-                budget.take(&mut messages, key, conversation, known, &mut changes.messages)?;
-            if known.is_none() && changes.messages.len() > before {
-                asked.push(peer);
-            }
-            if !all {
+            if !budget.take(&mut messages, key, conversation, known, &mut changes.messages)? {
                 changes.complete = false;
-                break;
+                return Ok(changes);
+            }
+            if known.is_none() {
+                told.push(peer);
             }
         }
     }
-    for peer in asked {
+    for peer in told {
         marks(&snapshot, reader, peer, &mut changes.marks)?;
     }
     Ok(changes)
+}
+
+/// The first and the last of these peers; `None` when there can be none.
+fn bounds(between: PeerRange) -> Option<(UserId, UserId)> {
+    let last = match between.to {
+        Some(to) => to.as_u128().checked_sub(1)?,
+        None => u128::MAX,
+    };
+    Some((between.from.unwrap_or(UserId::from_u128(0)), UserId::from_u128(last)))
 }
 
 /// What still fits in the answer.

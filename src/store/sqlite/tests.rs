@@ -18,13 +18,18 @@ fn no_query_sorts_or_scans_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open::open(folder.path(), Duration::from_secs(1)).unwrap();
     let history = format!("SELECT seq FROM messages m {}", queries::OLDEST);
-    for sql in [queries::CONVERSATIONS, &history] {
+    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history] {
         let plan = plan(&opened.writer, sql);
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}\n{plan}");
     }
     let merged = plan(&opened.writer, queries::CONVERSATIONS);
     assert!(merged.contains("MERGE (UNION ALL)"), "{merged}");
     assert_eq!(merged.matches("=? AND (last_at,").count(), 2, "{merged}");
+    let merged = plan(&opened.writer, sync::BY_PEER);
+    assert!(merged.contains("MERGE (UNION ALL)"), "{merged}");
+    for range in ["first=? AND second>? AND second<?", "second=? AND first>? AND first<?"] {
+        assert!(merged.contains(range), "{merged}");
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use confab::store::{Appended, ChangeLimit, ChangedBy, Conversation, HistoryQuery, NewMessage};
+use confab::store::{
+    Appended, ChangeLimit, ChangeQuery, ChangedBy, Conversation, HistoryQuery, NewMessage,
+};
 
 use super::{Backend, all, fresh, message, message_id, send, user};
 
@@ -42,7 +44,8 @@ pub async fn what_changed_a_message_is_told_by_every_reader<B: Backend>() {
     assert_eq!(page.messages, told[1..3]);
     let listed = store.conversations(bob, None, 10).await.unwrap().conversations;
     assert_eq!(listed[0].last_message, told[5]);
-    let changes = store.changes_since(bob, &HashMap::from([(ann, 2)]), ALL).await.unwrap();
+    let changes =
+        store.changes_since(bob, ChangeQuery::all(HashMap::from([(ann, 2)]), ALL)).await.unwrap();
     assert_eq!(changes.messages, told[2..]);
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use confab::store::{Account, ChangeLimit, Conversation, HistoryQuery, NewMark, StoreError};
+use confab::store::{
+    Account, ChangeLimit, ChangeQuery, Conversation, HistoryQuery, NewMark, StoreError,
+};
 
 use super::{Backend, account, all, at, fresh, message, message_id, see, send, send_many, user};
 
@@ -21,7 +23,7 @@ pub async fn everything_survives_reopening<B: Backend>() {
     see(&*store, bob, ann, None).await;
     let messages = all(&*store, ann, bob).await;
     let listed = store.conversations(ann, None, 10).await.unwrap();
-    let changes = store.changes_since(ann, &HashMap::new(), ALL).await.unwrap();
+    let changes = store.changes_since(ann, ChangeQuery::all(HashMap::new(), ALL)).await.unwrap();
     store.close().await;
 
     let store = space.open().await;
@@ -30,7 +32,10 @@ pub async fn everything_survives_reopening<B: Backend>() {
     assert_eq!(store.create_account(with_name).await, Err(StoreError::UsernameTaken));
     assert_eq!(all(&*store, ann, bob).await, messages);
     assert_eq!(store.conversations(ann, None, 10).await.unwrap(), listed);
-    assert_eq!(store.changes_since(ann, &HashMap::new(), ALL).await.unwrap(), changes);
+    assert_eq!(
+        store.changes_since(ann, ChangeQuery::all(HashMap::new(), ALL)).await.unwrap(),
+        changes
+    );
     let retry = send(&*store, message_id(ann, bob, "again", "x")).await.unwrap();
     assert_eq!((&retry.message, retry.new), (&messages[0], false));
     let reused = send(&*store, message_id(ann, user(7), "again", "x")).await;
@@ -66,7 +71,7 @@ pub async fn a_closed_store_is_unavailable<B: Backend>() {
     let query = HistoryQuery { limit: 1, ..HistoryQuery::default() };
     assert!(is_unavailable(&store.history(Conversation::between(ann, bob), query).await));
     assert!(is_unavailable(&store.conversations(ann, None, 1).await));
-    assert!(is_unavailable(&store.changes_since(ann, &HashMap::new(), ALL).await));
+    assert!(is_unavailable(&store.changes_since(ann, ChangeQuery::all(HashMap::new(), ALL)).await));
 
     let store = space.open().await;
     assert_eq!(all(&*store, ann, bob).await.len(), 1);

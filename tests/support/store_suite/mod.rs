@@ -144,7 +144,8 @@ macro_rules! store_suite {
             store_suite!(@file $type, changes: who_has_nothing_gets_everything,
                 only_what_is_lacking_is_sent, the_number_of_messages_is_bounded,
                 the_bytes_are_bounded_but_one_message_fits, asking_again_gets_everything,
-                marks_come_with_what_was_asked, absurd_claims_are_harmless);
+                marks_come_with_what_was_asked, a_range_is_asked_about_alone,
+                complete_means_all_that_was_stored_before, absurd_claims_are_harmless);
             store_suite!(@file $type, lifecycle: everything_survives_reopening,
                 a_closed_store_is_unavailable, closing_finishes_what_waits, an_open_store_answers);
             store_suite!(@file $type, property: any_history_equals_the_model);

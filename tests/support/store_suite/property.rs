@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use confab::store::{ChangeLimit, ChangedBy, Conversation, NewMark, NewMessage, Store};
+use confab::store::{
+    ChangeLimit, ChangeQuery, ChangedBy, Conversation, NewMark, NewMessage, PeerRange, Store,
+};
 use confab_plugin::UserId;
 use proptest::{
     collection::vec,
@@ -58,12 +60,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// How one asks for changes: what one has of each user's conversation, and the limit.
-type Ask = (Vec<Option<u64>>, usize, usize);
+/// How one asks for changes: what one has of each user's conversation, the limit, and where the
+/// question is cut into several.
+type Ask = (Vec<Option<u64>>, usize, usize, Vec<u128>);
 
 fn ask() -> impl Strategy<Value = Ask> {
     let count = usize::try_from(USERS).unwrap();
-    (vec(option::of(0..12u64), count), 1..8usize, 0..40usize)
+    (vec(option::of(0..12u64), count), 1..8usize, 0..40usize, vec(0..USERS + 3, 0..5))
 }
 
 pub async fn any_history_equals_the_model<B: Backend>() {
@@ -102,41 +105,80 @@ async fn compare<B: Backend>(steps: Vec<Step>, asks: Vec<Ask>) {
             let wanted = model.history(Conversation::between(one, other));
             assert_eq!(all(&*store, one, other).await, wanted);
         }
-        for (have, messages, bytes) in &asks {
+        for (have, messages, bytes, cuts) in &asks {
             let have = (1..).map(user).zip(have).filter_map(|(u, seq)| seq.map(|seq| (u, seq)));
+            let have: HashMap<_, _> = have.collect();
             let limit = ChangeLimit { messages: *messages, bytes: *bytes };
-            catch_up(&*store, &model, one, have.collect(), limit).await;
+            catch_up(&*store, &model, one, ChangeQuery::all(have.clone(), limit)).await;
+            for between in ranges(cuts) {
+                let have = have.clone();
+                catch_up(&*store, &model, one, ChangeQuery { have, between, limit }).await;
+            }
+            parts_are_the_whole(&*store, one, &have, cuts).await;
         }
     }
     store.close().await;
 }
 
-/// Asks until nothing is lacking, and checks every answer.
-async fn catch_up(
+/// Everybody, cut into ranges before these users.
+fn ranges(cuts: &[u128]) -> Vec<PeerRange> {
+    let mut cuts = cuts.to_vec();
+    cuts.sort_unstable();
+    let cuts = cuts.into_iter().map(|number| Some(user(number)));
+    let ends: Vec<_> = [None].into_iter().chain(cuts).chain([None]).collect();
+    ends.windows(2).map(|ends| PeerRange { from: ends[0], to: ends[1] }).collect()
+}
+
+/// What is told of the ranges is what is told of all at once.
+async fn parts_are_the_whole(
     store: &dyn Store,
-    model: &Model,
     one: UserId,
-    mut have: HashMap<UserId, u64>,
-    limit: ChangeLimit,
+    have: &HashMap<UserId, u64>,
+    cuts: &[u128],
 ) {
+    let limit = ChangeLimit { messages: usize::MAX, bytes: usize::MAX };
+    let whole = ChangeQuery::all(have.clone(), limit);
+    let mut whole = store.changes_since(one, whole).await.unwrap();
+    let (mut messages, mut marks) = (Vec::new(), Vec::new());
+    for between in ranges(cuts) {
+        let query = ChangeQuery { have: have.clone(), between, limit };
+        let part = store.changes_since(one, query).await.unwrap();
+        assert!(part.complete);
+        messages.extend(part.messages);
+        marks.extend(part.marks);
+    }
+    for messages in [&mut whole.messages, &mut messages] {
+        messages.sort_by_key(|message| (message.conversation, message.seq));
+    }
+    assert_eq!((messages, sorted(marks)), (whole.messages, sorted(whole.marks)));
+}
+
+/// Asks until nothing is lacking, and checks every answer.
+async fn catch_up(store: &dyn Store, model: &Model, one: UserId, mut query: ChangeQuery) {
     let newest = model.newest(one);
+    let ChangeQuery { between, limit, .. } = query;
     loop {
-        let mut named: Vec<_> = have.keys().copied().collect();
-        let changes = store.changes_since(one, &have, limit).await.unwrap();
+        let mut named: Vec<_> = query.have.keys().copied().collect();
+        let changes = store.changes_since(one, query.clone()).await.unwrap();
+        let have = &mut query.have;
         let bytes: usize = changes.messages.iter().map(|m| m.content.len()).sum();
         assert!(changes.messages.len() <= limit.messages);
         assert!(bytes <= limit.bytes || changes.messages[0].content.len() == bytes);
         for message in &changes.messages {
             let peer = if message.from == one { message.to } else { message.from };
+            assert!(between.contains(peer));
             let known = have.entry(peer).or_insert(0);
             *known += 1;
             let stored = model.history(Conversation::between(one, peer));
             assert_eq!(message, &stored[usize::try_from(*known).unwrap() - 1]);
             named.push(peer);
         }
-        assert_eq!(sorted(changes.marks), model.marks(one, &named));
-        let lacks = newest.iter().any(|(peer, seq)| have.get(peer).copied().unwrap_or(0) < *seq);
+        let lacks = newest.iter().any(|(peer, seq)| {
+            between.contains(*peer) && have.get(peer).copied().unwrap_or(0) < *seq
+        });
         assert_eq!(changes.complete, !lacks);
+        named.retain(|peer| changes.complete && between.contains(*peer));
+        assert_eq!(sorted(changes.marks), model.marks(one, &named));
         if changes.complete {
             break;
         }

@@ -151,7 +151,9 @@ impl Probe {
     ) {
         let fixed = planned.iter().filter(|planned| found.contains_key(planned.name));
         let mut wanted: Vec<(String, IndexModel)> = fixed
-            .filter_map(|planned| Some((planned.name.to_owned(), planned.index.clone()?)))
+            .flat_map(|Planned { name, indexes, .. }| {
+                indexes.iter().map(|index| ((*name).to_owned(), index.clone()))
+            })
             .collect();
         if self.space.layout.is_per_pair() {
             let index = client_id_index(self.space.layout);
