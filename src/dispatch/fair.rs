@@ -46,8 +46,12 @@ impl Amount {
 pub struct Portions {
     /// In all.
     pub batch: Amount,
-    /// Of one sender.
+    /// Of one sender, when others send as well: who comes next waits for it.
     pub share: Amount,
+    /// Of one sender, when nobody else sent anything for so many batches.
+    pub alone: Amount,
+    /// So many.
+    pub memory: u64,
 }
 
 /// What waits, and what was taken and is not yet done with.
@@ -68,6 +72,11 @@ pub struct FairQueue<K, T> {
     held: Amount,
     bounds: Amount,
     portions: Portions,
+    /// How many batches were taken.
+    batches: u64,
+    /// Who sent last, and after how many batches it was another.
+    last: Option<K>,
+    mixed: Option<u64>,
 }
 
 struct Slot<T> {
@@ -103,6 +112,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             held: Amount::default(),
             bounds,
             portions,
+            batches: 0,
+            last: None,
+            mixed: None,
         }
     }
 
@@ -132,6 +144,10 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             return Err(item);
         }
         *own = own.plus(one);
+        let last = self.last.replace(sender);
+        if last.is_some_and(|last| last != sender) {
+            self.mixed = Some(self.batches);
+        }
         self.held = self.held.plus(one);
         self.append(lane, sender, one, item);
         Ok(())
@@ -178,7 +194,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// Takes a batch from a lane: every sender's turn comes once, until the batch is full. Says
     /// whose items it took, for [`release`](Self::release).
     pub fn take(&mut self, lane: usize, items: &mut Vec<T>) -> Vec<(K, Amount)> {
-        let Portions { batch, mut share } = self.portions;
+        let Portions { batch, share, alone, memory } = self.portions;
+        let among_others = self.mixed.is_some_and(|since| self.batches - since < memory);
+        let mut share = if among_others { share } else { alone };
         let Some(turns) = self.lanes.get_mut(lane) else { return Vec::new() };
         let senders = turns.ring.len();
         // A little of everybody rather than much of a few.
@@ -212,6 +230,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
                 break;
             }
         }
+        self.batches += u64::from(total.count > 0);
         shares
     }
 
