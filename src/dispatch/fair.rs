@@ -82,6 +82,8 @@ pub struct FairQueue<K, T> {
 struct Slot<T> {
     item: Option<T>,
     amount: Amount,
+    /// How many batches had been taken before it came.
+    since: u64,
     next: u32,
 }
 
@@ -164,7 +166,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     }
 
     fn append(&mut self, lane: usize, sender: K, amount: Amount, item: T) {
-        let slot = Slot { item: Some(item), amount, next: NONE };
+        let slot = Slot { item: Some(item), amount, since: self.batches, next: NONE };
         let place = match self.slots.get_mut(self.unused as usize) {
             Some(unused) => {
                 let place = self.unused;
@@ -231,6 +233,46 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             }
         }
         self.batches += u64::from(total.count > 0);
+        shares
+    }
+
+    /// How many batches were taken.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Takes what came to a lane before so many batches had been taken, however much that is. Says
+    /// whose it took.
+    pub fn take_older(
+        &mut self,
+        lane: usize,
+        batches: u64,
+        items: &mut Vec<T>,
+    ) -> Vec<(K, Amount)> {
+        let Some(turns) = self.lanes.get_mut(lane) else { return Vec::new() };
+        let mut shares = Vec::new();
+        turns.ring.retain(|sender| {
+            let Some(list) = turns.lists.get_mut(sender) else { return false };
+            let mut own = Amount::default();
+            while let Some(slot) = self.slots.get_mut(list.first as usize) {
+                if slot.since >= batches {
+                    break;
+                }
+                own = own.plus(slot.amount);
+                items.extend(slot.item.take());
+                let place = std::mem::replace(&mut list.first, slot.next);
+                slot.next = std::mem::replace(&mut self.unused, place);
+                self.in_use -= 1;
+            }
+            if own.count > 0 {
+                shares.push((*sender, own));
+            }
+            let waits = list.first != NONE;
+            if !waits {
+                turns.lists.remove(sender);
+            }
+            waits
+        });
         shares
     }
 

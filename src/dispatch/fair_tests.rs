@@ -112,6 +112,26 @@ fn marks_come_behind_all_that_waits_and_no_later() {
 }
 
 #[test]
+fn what_is_older_than_a_batch_is_taken_in_whole() {
+    let mut queue = queue(1000, 100_000);
+    for n in 0..20 {
+        queue.push(0, 1, 10, n).unwrap();
+        queue.push(0, 2, 10, 100 + n).unwrap();
+    }
+    let mut items = Vec::new();
+    let mut shares = queue.take(0, &mut items);
+    queue.push(0, 1, 10, 20).unwrap();
+    queue.push(0, 3, 10, 200).unwrap();
+    let batches = queue.batches();
+    shares.extend(queue.take_older(0, batches, &mut items));
+    assert_eq!(items.len(), 40);
+    assert_eq!(queue.held(), amount(42, 420));
+    queue.release(&shares);
+    assert_eq!(queue.held(), amount(2, 20));
+    assert_eq!(take(&mut queue, 0), [20, 200]);
+}
+
+#[test]
 fn a_flood_leaves_no_memory_behind() {
     let mut queue = queue(100_000, 10_000_000);
     for n in 0..20_000 {

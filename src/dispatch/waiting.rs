@@ -55,6 +55,9 @@ pub enum Full {
 /// A batch on its way to the store; dropped when it is done with.
 pub struct Taken<'a, T> {
     waiting: &'a Waiting<T>,
+    lane: usize,
+    /// How many batches there were, with it.
+    number: u64,
     shares: Vec<(UserId, Amount)>,
 }
 
@@ -134,7 +137,8 @@ impl<T> Waiting<T> {
                 let before = batch.len();
                 let shares = inner.queue.take(lane, batch);
                 if batch.len() > before {
-                    return Poll::Ready(Some(Taken { waiting: self, shares }));
+                    let number = inner.queue.batches();
+                    return Poll::Ready(Some(Taken { waiting: self, lane, number, shares }));
                 }
                 if inner.closed {
                     return Poll::Ready(None);
@@ -147,6 +151,17 @@ impl<T> Waiting<T> {
             Poll::Pending
         })
         .await
+    }
+}
+
+impl<T> Taken<'_, T> {
+    /// Adds what has waited in the lane for longer than this batch took: where the store hangs, it
+    /// has waited as long as anybody should.
+    pub fn take_older(&mut self) -> Vec<T> {
+        let mut jobs = Vec::new();
+        let older = self.waiting.lock().queue.take_older(self.lane, self.number, &mut jobs);
+        self.shares.extend(older);
+        jobs
     }
 }
 
