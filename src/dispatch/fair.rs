@@ -46,8 +46,12 @@ impl Amount {
 pub struct Portions {
     /// In all.
     pub batch: Amount,
-    /// Of one sender.
+    /// Of one sender, when others send as well: who comes next waits for it.
     pub share: Amount,
+    /// Of one sender, when nobody else sent anything for so many batches.
+    pub alone: Amount,
+    /// So many.
+    pub memory: u64,
 }
 
 /// What waits, and what was taken and is not yet done with.
@@ -68,11 +72,18 @@ pub struct FairQueue<K, T> {
     held: Amount,
     bounds: Amount,
     portions: Portions,
+    /// How many batches were taken.
+    batches: u64,
+    /// Who sent last, and after how many batches it was another.
+    last: Option<K>,
+    mixed: Option<u64>,
 }
 
 struct Slot<T> {
     item: Option<T>,
     amount: Amount,
+    /// How many batches had been taken before it came.
+    since: u64,
     next: u32,
 }
 
@@ -103,6 +114,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             held: Amount::default(),
             bounds,
             portions,
+            batches: 0,
+            last: None,
+            mixed: None,
         }
     }
 
@@ -132,6 +146,10 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             return Err(item);
         }
         *own = own.plus(one);
+        let last = self.last.replace(sender);
+        if last.is_some_and(|last| last != sender) {
+            self.mixed = Some(self.batches);
+        }
         self.held = self.held.plus(one);
         self.append(lane, sender, one, item);
         Ok(())
@@ -148,7 +166,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     }
 
     fn append(&mut self, lane: usize, sender: K, amount: Amount, item: T) {
-        let slot = Slot { item: Some(item), amount, next: NONE };
+        let slot = Slot { item: Some(item), amount, since: self.batches, next: NONE };
         let place = match self.slots.get_mut(self.unused as usize) {
             Some(unused) => {
                 let place = self.unused;
@@ -178,7 +196,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// Takes a batch from a lane: every sender's turn comes once, until the batch is full. Says
     /// whose items it took, for [`release`](Self::release).
     pub fn take(&mut self, lane: usize, items: &mut Vec<T>) -> Vec<(K, Amount)> {
-        let Portions { batch, mut share } = self.portions;
+        let Portions { batch, share, alone, memory } = self.portions;
+        let among_others = self.mixed.is_some_and(|since| self.batches - since < memory);
+        let mut share = if among_others { share } else { alone };
         let Some(turns) = self.lanes.get_mut(lane) else { return Vec::new() };
         let senders = turns.ring.len();
         // A little of everybody rather than much of a few.
@@ -212,6 +232,47 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
                 break;
             }
         }
+        self.batches += u64::from(total.count > 0);
+        shares
+    }
+
+    /// How many batches were taken.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Takes what came to a lane before so many batches had been taken, however much that is. Says
+    /// whose it took.
+    pub fn take_older(
+        &mut self,
+        lane: usize,
+        batches: u64,
+        items: &mut Vec<T>,
+    ) -> Vec<(K, Amount)> {
+        let Some(turns) = self.lanes.get_mut(lane) else { return Vec::new() };
+        let mut shares = Vec::new();
+        turns.ring.retain(|sender| {
+            let Some(list) = turns.lists.get_mut(sender) else { return false };
+            let mut own = Amount::default();
+            while let Some(slot) = self.slots.get_mut(list.first as usize) {
+                if slot.since >= batches {
+                    break;
+                }
+                own = own.plus(slot.amount);
+                items.extend(slot.item.take());
+                let place = std::mem::replace(&mut list.first, slot.next);
+                slot.next = std::mem::replace(&mut self.unused, place);
+                self.in_use -= 1;
+            }
+            if own.count > 0 {
+                shares.push((*sender, own));
+            }
+            let waits = list.first != NONE;
+            if !waits {
+                turns.lists.remove(sender);
+            }
+            waits
+        });
         shares
     }
 

@@ -10,7 +10,8 @@ const fn amount(count: usize, bytes: usize) -> Amount {
     Amount { count, bytes }
 }
 
-const PORTIONS: Portions = Portions { batch: amount(8, 800), share: amount(4, 400) };
+const PORTIONS: Portions =
+    Portions { batch: amount(8, 800), share: amount(4, 400), alone: amount(6, 600), memory: 10 };
 
 fn queue(count: usize, bytes: usize) -> FairQueue<u32, u32> {
     FairQueue::new(2, amount(count, bytes), PORTIONS)
@@ -29,9 +30,13 @@ fn whoever_comes_after_a_flood_goes_into_the_next_batch() {
     for n in 0..400 {
         queue.push(0, 1, 10, n).unwrap();
     }
-    assert_eq!(take(&mut queue, 0), [0, 1, 2, 3], "a share, though nobody else waits");
+    assert_eq!(take(&mut queue, 0), [0, 1, 2, 3, 4, 5], "a part, though nobody else waits");
     queue.push(0, 2, 10, 1000).unwrap();
-    assert_eq!(take(&mut queue, 0), [4, 5, 6, 7, 1000]);
+    assert_eq!(take(&mut queue, 0), [6, 7, 8, 9, 1000]);
+    for _ in 0..9 {
+        assert_eq!(take(&mut queue, 0).len(), 4, "others have sent of late");
+    }
+    assert_eq!(take(&mut queue, 0).len(), 6);
     assert_eq!(take(&mut queue, 1), [] as [u32; 0], "the other lane has nothing");
 }
 
@@ -107,6 +112,26 @@ fn marks_come_behind_all_that_waits_and_no_later() {
 }
 
 #[test]
+fn what_is_older_than_a_batch_is_taken_in_whole() {
+    let mut queue = queue(1000, 100_000);
+    for n in 0..20 {
+        queue.push(0, 1, 10, n).unwrap();
+        queue.push(0, 2, 10, 100 + n).unwrap();
+    }
+    let mut items = Vec::new();
+    let mut shares = queue.take(0, &mut items);
+    queue.push(0, 1, 10, 20).unwrap();
+    queue.push(0, 3, 10, 200).unwrap();
+    let batches = queue.batches();
+    shares.extend(queue.take_older(0, batches, &mut items));
+    assert_eq!(items.len(), 40);
+    assert_eq!(queue.held(), amount(42, 420));
+    queue.release(&shares);
+    assert_eq!(queue.held(), amount(2, 20));
+    assert_eq!(take(&mut queue, 0), [20, 200]);
+}
+
+#[test]
 fn a_flood_leaves_no_memory_behind() {
     let mut queue = queue(100_000, 10_000_000);
     for n in 0..20_000 {
@@ -175,7 +200,7 @@ proptest! {
                         prop_assert_eq!(first, Some((number, bytes)), "a sender's order");
                     }
                     for (sender, own) in &shares {
-                        prop_assert!(own.count == 1 || own.within(PORTIONS.share));
+                        prop_assert!(own.count == 1 || own.within(PORTIONS.alone));
                         passed_over.retain(|key, _| (key.0, key.1) != (lane, *sender));
                         for (&(other_lane, other), waiting) in &model {
                             if other_lane == lane && other != *sender && !waiting.is_empty() {

@@ -141,6 +141,23 @@ fn failed(refusal: &Refusal) -> Decision {
     Decision::Failed { code: code.unwrap_or(&Code::Internal).as_str() }
 }
 
+/// The store's error, when it is away: nothing of a batch was stored.
+fn outage(
+    stored: &[Result<Appended, StoreError>],
+    marked: &[Result<Marked, StoreError>],
+) -> Option<StoreError> {
+    let stored = stored.iter().map(|result| result.as_ref().err());
+    let marked = marked.iter().map(|result| result.as_ref().err());
+    let mut found = None;
+    for error in stored.chain(marked) {
+        match error {
+            Some(StoreError::Unavailable(_)) => found = error,
+            _ => return None,
+        }
+    }
+    found.cloned()
+}
+
 struct Lane {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
@@ -164,17 +181,24 @@ impl Lane {
 
     async fn run(self, waiting: Arc<Waiting<Job>>, number: usize) {
         let mut batch = Vec::new();
-        while let Some(taken) = waiting.next(number, &mut batch).await {
+        while let Some(mut taken) = waiting.next(number, &mut batch).await {
             let batch = std::mem::take(&mut batch);
-            // A defect in a store must not end the lane: its tickets answer `internal`.
-            if AssertUnwindSafe(self.carry_out(batch)).catch_unwind().await.is_err() {
-                tracing::error!("storing a batch panicked: this is a defect");
+            match AssertUnwindSafe(self.carry_out(batch)).catch_unwind().await {
+                Ok(None) => {}
+                // Batch by batch, each with its own timeout, the rest would wait too long.
+                Ok(Some(why)) => {
+                    let refusal = Refusal::from(why);
+                    taken.take_older().into_iter().for_each(|job| job.refuse(&refusal));
+                }
+                // A defect in a store must not end the lane: its tickets answer `internal`.
+                Err(_) => tracing::error!("storing a batch panicked: this is a defect"),
             }
             drop(taken);
         }
     }
 
-    async fn carry_out(&self, batch: Vec<Job>) {
+    /// Says why, when the store could do nothing of it.
+    async fn carry_out(&self, batch: Vec<Job>) -> Option<StoreError> {
         let (mut messages, mut marks) = (Vec::with_capacity(batch.len()), Vec::new());
         let (mut asked, mut readers) = (Vec::with_capacity(batch.len()), Vec::new());
         // Dropped at the end.
@@ -212,6 +236,8 @@ impl Lane {
         }
         let (stored, marked) = future::join(self.append(messages), self.mark(marks)).await;
 
+        let outage = outage(&stored, &marked);
+
         // Everybody is answered before any `after` hook takes its time.
         let mut finished = Vec::with_capacity(stored.len() + marked.len());
         for ((asker, passage), result) in asked.into_iter().zip(stored) {
@@ -223,6 +249,7 @@ impl Lane {
         for (passage, decision) in finished {
             passage.finish(decision);
         }
+        outage
     }
 
     async fn append(&self, messages: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

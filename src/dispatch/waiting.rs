@@ -15,9 +15,15 @@ use super::fair::{Amount, FairQueue, Portions};
 /// A lane takes at most so much at once.
 const BATCH: Amount = Amount { count: 1024, bytes: 4 * 1024 * 1024 };
 
-/// Of which one user's part is at most this, also when nobody else waits: who comes next waits for
-/// it. So many rows cost about as much as the wait for the disk that they share.
-const SHARE: Amount = Amount { count: 64, bytes: 256 * 1024 };
+/// Of which one user's part is at most this, while others send: their next message waits for it.
+/// So many rows cost less than the wait for the disk that they share.
+const SHARE: Amount = Amount { count: 16, bytes: 256 * 1024 };
+
+/// And at most this while nobody else does.
+const ALONE: Amount = Amount { count: 256, bytes: 1024 * 1024 };
+
+/// For how many batches it is remembered that others send: a second or more.
+const MEMORY: u64 = 1000;
 
 /// The longest wait that a client is told, in seconds.
 const LONGEST: u32 = 30;
@@ -49,13 +55,16 @@ pub enum Full {
 /// A batch on its way to the store; dropped when it is done with.
 pub struct Taken<'a, T> {
     waiting: &'a Waiting<T>,
+    lane: usize,
+    /// How many batches there were, with it.
+    number: u64,
     shares: Vec<(UserId, Amount)>,
 }
 
 impl<T> Waiting<T> {
     /// An empty queue of so many lanes, that holds at most `bounds`.
     pub fn new(lanes: usize, bounds: Amount) -> Self {
-        let portions = Portions { batch: BATCH, share: SHARE };
+        let portions = Portions { batch: BATCH, share: SHARE, alone: ALONE, memory: MEMORY };
         let queue = FairQueue::new(lanes, bounds, portions);
         Self {
             inner: Mutex::new(Inner { queue, pace: Pace::new(Instant::now()), closed: false }),
@@ -128,7 +137,8 @@ impl<T> Waiting<T> {
                 let before = batch.len();
                 let shares = inner.queue.take(lane, batch);
                 if batch.len() > before {
-                    return Poll::Ready(Some(Taken { waiting: self, shares }));
+                    let number = inner.queue.batches();
+                    return Poll::Ready(Some(Taken { waiting: self, lane, number, shares }));
                 }
                 if inner.closed {
                     return Poll::Ready(None);
@@ -141,6 +151,17 @@ impl<T> Waiting<T> {
             Poll::Pending
         })
         .await
+    }
+}
+
+impl<T> Taken<'_, T> {
+    /// Adds what has waited in the lane for longer than this batch took: where the store hangs, it
+    /// has waited as long as anybody should.
+    pub fn take_older(&mut self) -> Vec<T> {
+        let mut jobs = Vec::new();
+        let older = self.waiting.lock().queue.take_older(self.lane, self.number, &mut jobs);
+        self.shares.extend(older);
+        jobs
     }
 }
 

@@ -4,11 +4,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config;
 
+/// A slow session holds at most this part of what is free.
+const SLOW_PART: usize = 4;
+
+/// Another may hold this many times what is free.
+const QUICK_TIMES: usize = 8;
+
 /// The bytes that wait in all outboxes together. A frame that waits for several sessions counts
 /// for each, as if it were not shared.
 ///
-/// Invariant: no outbox with a frame in it takes another that would make it larger than what is
-/// left free. So the largest are given up first, and whoever reads is never in their way.
+/// Invariant: no outbox with a frame in it takes another that would make it larger than its
+/// [`allowance`](Self::allowance). So slow sessions leave room, however many they are, the largest
+/// are given up first, and whoever reads is not in their way.
 #[derive(Debug)]
 pub struct Backlog {
     bytes: AtomicUsize,
@@ -26,9 +33,10 @@ impl Backlog {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many more may.
-    pub fn free(&self) -> usize {
-        self.most.saturating_sub(self.bytes())
+    /// How many bytes one session may hold now.
+    pub fn allowance(&self, slow: bool) -> usize {
+        let free = self.most.saturating_sub(self.bytes());
+        if slow { free / SLOW_PART } else { free.saturating_mul(QUICK_TIMES) }
     }
 
     /// Notes that an outbox, which held `before`, holds `after`.

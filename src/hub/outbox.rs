@@ -5,6 +5,7 @@ use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use futures_util::task::AtomicWaker;
@@ -38,6 +39,9 @@ const EPHEMERAL_PART: usize = 4;
 /// What a frame takes beside its text.
 const FRAME: usize = size_of::<Frame>();
 
+/// A session is slow when it has not taken what waits for this long.
+const SLOW: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 struct Inner {
     frames: VecDeque<Frame>,
@@ -55,6 +59,9 @@ struct Inner {
     /// The frames, and their bytes, that wait behind those.
     behind: (usize, usize),
     closing: Option<CloseReason>,
+    /// When the session's task took frames last, or when the first came to an empty outbox.
+    /// `None` while nothing waits and nothing is being written.
+    since: Option<Instant>,
     /// What the backlog of all outboxes knows of this one.
     counted: usize,
 }
@@ -182,6 +189,7 @@ impl Inner {
     }
 
     fn written(&mut self, backlog: &Backlog) {
+        self.since = None;
         if self.writing > 0 {
             self.writing = 0;
             self.count(backlog);
@@ -189,6 +197,7 @@ impl Inner {
     }
 
     fn take(&mut self, backlog: &Backlog) -> Outbound {
+        self.since = Some(Instant::now());
         self.writing = self.bytes + FRAME * self.frames.len();
         self.bytes = 0;
         let outbound = Outbound {
@@ -217,6 +226,7 @@ impl Inner {
     }
 
     fn queue(&mut self, frame: Frame) {
+        self.since.get_or_insert_with(Instant::now);
         self.bytes += frame.text.len();
         self.frames.push_back(frame);
     }
@@ -228,7 +238,8 @@ impl Inner {
         }
         let part = if frame.ephemeral { EPHEMERAL_PART } else { 1 };
         let (max_frames, max_bytes) = (bounds.max_frames, bounds.max_bytes);
-        let max_bytes = max_bytes.min(bounds.backlog.free()) / part;
+        let slow = self.since.is_some_and(|since| since.elapsed() >= SLOW);
+        let max_bytes = max_bytes.min(bounds.backlog.allowance(slow)) / part;
         let over = |inner: &Inner| {
             let frames = inner.frames.len() + inner.behind.0;
             let bytes = inner.bytes + inner.behind.1 + inner.writing + frame.text.len();

@@ -34,6 +34,10 @@ use crate::{
 /// How long the client gets to answer a close frame before the connection is dropped.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
+/// How many frames a session may send in a row before others get their turn: one that has always
+/// more would otherwise keep its thread from them.
+const IN_A_ROW: u32 = 16;
+
 /// What a session's loop needs of the limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -121,10 +125,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     /// Runs until the session ends.
     pub async fn run(mut self) -> CloseReason {
+        let mut in_a_row = 0;
         let reason = loop {
             let result = match poll_fn(|cx| self.poll_turn(cx)).await {
                 Turn::Write(outbound) => self.write(outbound).await,
-                Turn::Read(message) => self.read(message),
+                Turn::Read(message) => {
+                    in_a_row += 1;
+                    if in_a_row >= IN_A_ROW {
+                        in_a_row = 0;
+                        tokio::task::yield_now().await;
+                    }
+                    self.read(message)
+                }
                 Turn::Admitted(received) => self.admitted(received),
                 Turn::Time => self.keep_time().await,
             };
