@@ -40,27 +40,50 @@ impl Refused {
 }
 
 impl Passage {
-    /// Runs the `before` hooks on the event, and when they refuse it, the `after` hooks as well.
+    /// Begins an event's way and runs the `before` hooks: [`begin`](Self::begin) and
+    /// [`judge`](Self::judge).
     ///
     /// # Errors
     /// The refusal.
     pub async fn enter(
         chain: Arc<Chain>,
-        mut cx: Context,
+        cx: Context,
         event: Event,
         started: Instant,
     ) -> Result<Self, Refused> {
+        Self::begin(chain, cx, event, started).judge().await.map_err(|(_, refused)| refused)
+    }
+
+    /// An event at the beginning of its way: no hook has seen it.
+    pub fn begin(chain: Arc<Chain>, mut cx: Context, event: Event, started: Instant) -> Self {
         cx.generation = chain.generation();
-        let changed_by = Vec::new();
-        let mut passage = Self { chain, cx, event, changed_by, started, finished: false };
-        let Self { chain, cx, event, changed_by, .. } = &mut passage;
+        Self { chain, cx, event, changed_by: Vec::new(), started, finished: false }
+    }
+
+    /// Runs the `before` hooks on the event, and when they refuse it, the `after` hooks as well.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn judge(mut self) -> Result<Self, (Decision, Refused)> {
+        let Self { chain, cx, event, changed_by, .. } = &mut self;
         match chain.before(cx, event, changed_by).await {
-            Ok(()) => Ok(passage),
+            Ok(()) => Ok(self),
             Err((decision, refused)) => {
-                passage.finish(decision);
-                Err(refused)
+                self.finish(decision.clone());
+                Err((decision, refused))
             }
         }
+    }
+
+    /// Whether some `before` hook has anything to do about the event.
+    pub fn is_judged(&self) -> bool {
+        self.chain.judges(self.event.kind())
+    }
+
+    /// In place of the `before` hooks: the event is a retry of this one, which has passed them,
+    /// and which these entries changed then.
+    pub fn recall(&mut self, original: Event, changed_by: Vec<Arc<str>>) {
+        (self.event, self.changed_by) = (original, changed_by);
     }
 
     /// The event, as the hooks left it.

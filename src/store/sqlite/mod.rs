@@ -23,6 +23,7 @@ mod writer;
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -47,7 +48,7 @@ use self::{
 };
 use super::{
     Account, Appended, ChangeLimit, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError,
+    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
 };
 use crate::config;
 
@@ -170,6 +171,13 @@ impl Store for SqliteStore {
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
         self.batches(batch, |work, batch| changes::append(work, batch)).await
+    }
+
+    async fn originals(
+        &self,
+        asked: Vec<(UserId, Arc<str>)>,
+    ) -> Result<Vec<Option<Message>>, StoreError> {
+        self.readers.read(move |db| queries::originals(db, &asked)).await
     }
 
     async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>> {

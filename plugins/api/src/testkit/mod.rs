@@ -165,9 +165,15 @@ impl<P: Definition> Kit<P> {
     /// Runs `before` on `event`.
     ///
     /// # Errors
-    /// The hook's own error.
+    /// The hook's own error; or one that says that the hook did something about a kind of event
+    /// that it says it does not judge ([`Plugin::judges`]): the daemon would not have run it.
     pub async fn before(&self, mut event: Event) -> Result<Run, HookError> {
+        let (found, judges) = (event.clone(), self.plugin.judges(event.kind()));
         let verdict = self.plugin.before(&self.context, &mut event).await?;
+        if !judges && (verdict != Verdict::Pass || event != found) {
+            let kind = found.kind();
+            return Err(HookError::new(format!("it judges {kind}, and `judges` says it does not")));
+        }
         Ok(Run { verdict, event })
     }
 
