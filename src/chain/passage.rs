@@ -1,6 +1,6 @@
 //! The way of one event through the chain, from its arrival to its outcome.
 
-use std::{sync::Arc, time::Instant};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use confab_plugin::{Context, Decision, Event, Outcome};
 
@@ -18,6 +18,7 @@ pub struct Passage {
     changed_by: Vec<Arc<str>>,
     started: Instant,
     finished: bool,
+    kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// The chain refused the event.
@@ -40,8 +41,8 @@ impl Refused {
 }
 
 impl Passage {
-    /// Begins an event's way and runs the `before` hooks: [`begin`](Self::begin) and
-    /// [`judge`](Self::judge).
+    /// Begins an event's way and runs the `before` hooks, and when they refuse it, the `after`
+    /// hooks as well.
     ///
     /// # Errors
     /// The refusal.
@@ -51,28 +52,34 @@ impl Passage {
         event: Event,
         started: Instant,
     ) -> Result<Self, Refused> {
-        Self::begin(chain, cx, event, started).judge().await.map_err(|(_, refused)| refused)
+        let mut passage = Self::begin(chain, cx, event, started);
+        match passage.judge().await {
+            Ok(()) => Ok(passage),
+            Err((decision, refused)) => {
+                passage.finish(decision);
+                Err(refused)
+            }
+        }
     }
 
     /// An event at the beginning of its way: no hook has seen it.
     pub fn begin(chain: Arc<Chain>, mut cx: Context, event: Event, started: Instant) -> Self {
         cx.generation = chain.generation();
-        Self { chain, cx, event, changed_by: Vec::new(), started, finished: false }
+        Self { chain, cx, event, changed_by: Vec::new(), started, finished: false, kept: None }
     }
 
-    /// Runs the `before` hooks on the event, and when they refuse it, the `after` hooks as well.
+    /// Runs the `before` hooks on the event.
     ///
     /// # Errors
-    /// The refusal.
-    pub async fn judge(mut self) -> Result<Self, (Decision, Refused)> {
-        let Self { chain, cx, event, changed_by, .. } = &mut self;
-        match chain.before(cx, event, changed_by).await {
-            Ok(()) => Ok(self),
-            Err((decision, refused)) => {
-                self.finish(decision.clone());
-                Err((decision, refused))
-            }
-        }
+    /// The refusal. The passage is then to be [finished](Self::finish) with that decision.
+    pub async fn judge(&mut self) -> Result<(), (Decision, Refused)> {
+        let Self { chain, cx, event, changed_by, .. } = self;
+        chain.before(cx, event, changed_by).await
+    }
+
+    /// Keeps something until the `after` hooks have run.
+    pub fn keep(&mut self, kept: impl Send + Sync + 'static) {
+        self.kept = Some(Box::new(kept));
     }
 
     /// Whether some `before` hook has anything to do about the event.

@@ -6,7 +6,7 @@ use confab_plugin::{Decision, SessionId};
 use tokio::sync::oneshot;
 
 use super::{
-    in_flight::{Claim, Ending},
+    in_flight::{Ending, Told},
     lane::failed,
 };
 use crate::{chain::Refused, code::Refusal, hub::Ticket, wire::Frame};
@@ -14,7 +14,7 @@ use crate::{chain::Refused, code::Refusal, hub::Ticket, wire::Frame};
 /// The sender of one message, who is owed an answer; and whoever sends the same one meanwhile.
 pub struct Asker {
     who: Who,
-    claim: Option<Claim>,
+    told: Option<Told>,
 }
 
 enum Who {
@@ -32,18 +32,18 @@ enum Who {
 impl Asker {
     /// A client's session.
     pub fn session_with(ticket: Ticket) -> Self {
-        Self { who: Who::Session(ticket), claim: None }
+        Self { who: Who::Session(ticket), told: None }
     }
 
     /// A plugin's bot, with the id by which a retry is known. `answer` takes what became of the
     /// message; closed without a word, the message is lost.
     pub fn bot(client_id: Arc<str>, answer: oneshot::Sender<Result<(), Refusal>>) -> Self {
-        Self { who: Who::Bot { client_id, answer }, claim: None }
+        Self { who: Who::Bot { client_id, answer }, told: None }
     }
 
-    /// Has those who wait for the claim learn of the answer too.
-    pub fn hold(&mut self, claim: Claim) {
-        self.claim = Some(claim);
+    /// Has those who sent the same meanwhile learn of the answer too.
+    pub fn tells(&mut self, told: Told) {
+        self.told = Some(told);
     }
 
     /// The sender's own id for the message.
@@ -64,21 +64,26 @@ impl Asker {
 
     /// It was stored.
     pub fn echo(self, frame: Frame) {
+        if let Some(told) = &self.told {
+            told.tell(Ending::Stored);
+        }
         match self.who {
             Who::Session(ticket) => ticket.echo(frame),
             Who::Bot { answer, .. } => reply(answer, Ok(())),
         }
-        end(self.claim, || Ending::Stored);
     }
 
     /// The daemon refused it, or could not store it.
     pub fn refuse(self, refusal: &Refusal) {
-        self.turn_away(failed(refusal), Refused::Tell(refusal.clone()));
+        self.turn_away(&failed(refusal), &Refused::Tell(refusal.clone()));
     }
 
     /// It was refused.
-    pub fn turn_away(self, decision: Decision, refused: Refused) {
-        match (self.who, &refused) {
+    pub fn turn_away(self, decision: &Decision, refused: &Refused) {
+        if let Some(told) = &self.told {
+            told.tell(Ending::Refused(decision.clone(), refused.clone()));
+        }
+        match (self.who, refused) {
             (Who::Session(ticket), Refused::Tell(refusal)) => ticket.refuse(refusal),
             (Who::Session(ticket), Refused::Silently) => ticket.stay_silent(),
             (Who::Bot { answer, .. }, Refused::Tell(refusal)) => {
@@ -86,13 +91,6 @@ impl Asker {
             }
             (Who::Bot { answer, .. }, Refused::Silently) => reply(answer, Ok(())),
         }
-        end(self.claim, || Ending::Refused(decision, refused));
-    }
-}
-
-fn end(claim: Option<Claim>, ending: impl FnOnce() -> Ending) {
-    if let Some(claim) = claim {
-        claim.end(ending());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use confab_plugin::{Decision, Message, UserId};
@@ -19,9 +19,9 @@ type Shard = HashMap<Key, Arrival>;
 
 /// What is on its way.
 ///
-/// Invariant: of the messages with one sender and id, at most one is between its look-up and its
-/// answer; an entry is there exactly as long as its [`Claim`], so there are never more than
-/// messages in flight.
+/// Invariant: of the messages with one sender and id, at most one is between its look-up and the
+/// end of its `after` hooks; an entry is there exactly as long as its [`Claim`], so there are never
+/// more than messages in flight.
 pub struct InFlight {
     shards: [Mutex<Shard>; SHARDS],
 }
@@ -63,10 +63,10 @@ impl InFlight {
         match self.lock(key.0).entry(key) {
             hash_map::Entry::Occupied(earlier) => Place::Behind(earlier.get().clone()),
             hash_map::Entry::Vacant(place) => {
-                let (told, ending) = watch::channel(None);
+                let (ended, ending) = watch::channel(None);
                 let key = place.key().clone();
                 place.insert(Arrival { message: message.clone(), ending });
-                Place::First(Claim { table: Arc::clone(self), key, told, ending: None })
+                Place::First(Claim { table: Arc::clone(self), key, ended, told: Told::default() })
             }
         }
     }
@@ -96,18 +96,31 @@ impl Arrival {
     }
 }
 
-/// A message's place among what is on its way. Given back when it is dropped.
+/// A message's place among what is on its way. When it is dropped, the place is free, and those
+/// who wait learn what was told, or that nothing was.
 pub struct Claim {
     table: Arc<InFlight>,
     key: Key,
-    told: watch::Sender<Option<Ending>>,
-    ending: Option<Ending>,
+    ended: watch::Sender<Option<Ending>>,
+    told: Told,
+}
+
+/// What became of a message, once that is known.
+#[derive(Clone, Default)]
+pub struct Told(Arc<OnceLock<Ending>>);
+
+impl Told {
+    /// Tells, once.
+    pub fn tell(&self, ending: Ending) {
+        // It has one answer.
+        let _ = self.0.set(ending);
+    }
 }
 
 impl Claim {
-    /// Gives the place back, and tells those who wait what became of the message.
-    pub fn end(mut self, ending: Ending) {
-        self.ending = Some(ending);
+    /// By which to tell what became of the message.
+    pub fn told(&self) -> Told {
+        self.told.clone()
     }
 }
 
@@ -115,8 +128,8 @@ impl Drop for Claim {
     fn drop(&mut self) {
         self.table.lock(self.key.0).remove(&self.key);
         // Only now, so that nobody who learns of it finds the place taken.
-        if let Some(ending) = self.ending.take() {
-            self.told.send_replace(Some(ending));
+        if let Some(ending) = self.told.0.get() {
+            self.ended.send_replace(Some(ending.clone()));
         }
     }
 }
@@ -144,7 +157,9 @@ mod tests {
         assert!(one.is_like(&message("hello")) && !two.is_like(&message("other")));
         let mut waits = Box::pin(one.ending());
         assert!(futures_util::poll!(waits.as_mut()).is_pending());
-        claim.end(Ending::Stored);
+        claim.told().tell(Ending::Stored);
+        assert!(futures_util::poll!(waits.as_mut()).is_pending(), "its hooks have yet to run");
+        drop(claim);
         assert!(matches!(waits.await, Some(Ending::Stored)));
         assert!(matches!(two.ending().await, Some(Ending::Stored)));
         assert_eq!(table.len(), 0);

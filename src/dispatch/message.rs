@@ -37,24 +37,39 @@ impl Dispatch {
             Err(refusal) => return asker.refuse(&refusal),
         };
         let event = Event::Message(message.clone());
-        let passage = Passage::begin(self.chain(), cx, event, started);
-        if let Some(id) = asker.client_id().filter(|_| passage.is_judged()).cloned() {
-            match self.original(&mut asker, &message, &id).await {
-                Ok(None) => {}
-                Ok(Some(original)) => return self.recall(asker, passage, &message, original),
-                Err((decision, refused)) => {
-                    asker.turn_away(decision.clone(), refused);
-                    return passage.finish(decision);
-                }
-            }
-        }
-        match passage.judge().await.and_then(|passage| self.still_good(passage)) {
-            Ok(passage) => {
+        let mut passage = Passage::begin(self.chain(), cx, event, started);
+        match self.judged(&mut asker, &mut passage, &message).await {
+            Ok(None) => {
                 let at = Timestamp::from(passage.context().received);
                 self.lanes.send(Job::Message { asker, passage, at });
             }
-            Err((decision, refused)) => asker.turn_away(decision, refused),
+            Ok(Some(original)) => self.recall(asker, passage, original),
+            Err((decision, refused)) => {
+                asker.turn_away(&decision, &refused);
+                passage.finish(decision);
+            }
         }
+    }
+
+    /// Sends a message through the chain, but one that is stored already: returns that.
+    async fn judged(
+        &self,
+        asker: &mut Asker,
+        passage: &mut Passage,
+        message: &Message,
+    ) -> Result<Option<store::Message>, (Decision, Refused)> {
+        if let Some(id) = asker.client_id().filter(|_| passage.is_judged()).cloned() {
+            self.take_place(asker, passage, message, &id).await?;
+            let found = self.originals.find(message.from(), id).await;
+            match found.map_err(refused)? {
+                Some(original) if original.to == message.to() => return Ok(Some(original)),
+                Some(_) => return Err(refused(StoreError::IdReused.into())),
+                None => {}
+            }
+        }
+        passage.judge().await?;
+        self.still_good(passage)?;
+        Ok(None)
     }
 
     /// The message, if it is one.
@@ -76,54 +91,42 @@ impl Dispatch {
         Ok(Message::new(from, peer.user.id, content, asker.client_id().cloned()))
     }
 
-    /// The stored message that this one is a retry of. If there is none, the asker holds the
-    /// claim to its id: others with the same wait until it is answered.
+    /// Waits until no message with this id is on its way. Unless it has been stored then, others
+    /// with the same wait for this one from here on.
     ///
     /// # Errors
-    /// What became of the same message that was on its way already, if it was not stored; or why
-    /// it could not be looked up.
-    async fn original(
+    /// What became of the same message that was on its way, if it was refused.
+    async fn take_place(
         &self,
         asker: &mut Asker,
+        passage: &mut Passage,
         message: &Message,
         id: &Arc<str>,
-    ) -> Result<Option<store::Message>, (Decision, Refused)> {
+    ) -> Result<(), (Decision, Refused)> {
         loop {
-            match self.in_flight.enter(message, id) {
+            let earlier = match self.in_flight.enter(message, id) {
                 Place::First(claim) => {
-                    asker.hold(claim);
-                    break;
+                    asker.tells(claim.told());
+                    // Until the `after` hooks have run: those of a retry run later.
+                    passage.keep(claim);
+                    return Ok(());
                 }
-                Place::Behind(earlier) => {
-                    let is_same = earlier.is_like(message);
-                    match earlier.ending().await {
-                        Some(Ending::Stored) => break,
-                        Some(Ending::Refused(decision, refused)) if is_same => {
-                            return Err((decision, refused));
-                        }
-                        // Given up, or another message under the same id: in its place, then.
-                        Some(Ending::Refused(..)) | None => {}
-                    }
+                Place::Behind(earlier) => earlier,
+            };
+            let is_same = earlier.is_like(message);
+            match earlier.ending().await {
+                Some(Ending::Stored) => return Ok(()),
+                Some(Ending::Refused(decision, refused)) if is_same => {
+                    return Err((decision, refused));
                 }
+                // Given up, or another message under the same id: in its place, then.
+                Some(Ending::Refused(..)) | None => {}
             }
         }
-        let found = self.originals.find(message.from(), Arc::clone(id)).await;
-        found.map_err(|refusal| (failed(&refusal), Refused::Tell(refusal)))
     }
 
     /// Answers a retry with its original, past the `before` hooks.
-    fn recall(
-        &self,
-        asker: Asker,
-        mut passage: Passage,
-        message: &Message,
-        original: store::Message,
-    ) {
-        if original.to != message.to() {
-            let refusal = Refusal::from(StoreError::IdReused);
-            asker.refuse(&refusal);
-            return passage.finish(failed(&refusal));
-        }
+    fn recall(&self, asker: Asker, mut passage: Passage, original: store::Message) {
         self.duplicates.increment(1);
         let (seq, frame) = (original.seq, Frame::message(&original));
         let changed_by = original.changed_by.iter().map(Arc::from).collect();
@@ -134,10 +137,10 @@ impl Dispatch {
     }
 
     /// Whether the message is one still, as the hooks left it.
-    fn still_good(&self, passage: Passage) -> Result<Passage, (Decision, Refused)> {
-        let Event::Message(message) = passage.event() else { return Ok(passage) };
+    fn still_good(&self, passage: &Passage) -> Result<(), (Decision, Refused)> {
+        let Event::Message(message) = passage.event() else { return Ok(()) };
         let Err(refusal) = values::check_content(message.content(), self.max_content) else {
-            return Ok(passage);
+            return Ok(());
         };
         // Only a hook can have made it so; of several, the last.
         let by = passage.changed_by().last().map(Arc::clone);
@@ -146,12 +149,15 @@ impl Dispatch {
             error = %refusal.message,
             "a plugin changed a text to one that cannot be sent"
         );
-        let decision = Decision::Failed { code: Code::PluginFailed.as_str() };
-        passage.finish(decision.clone());
         let message = "A plugin changed the text to one that cannot be sent.";
         let message = format!("{message} {}", refusal.message);
         let mut refusal = Refusal::new(Code::PluginFailed, message);
         refusal.plugin = by;
-        Err((decision, Refused::Tell(refusal)))
+        Err(refused(refusal))
     }
+}
+
+/// What a refusal by the daemon itself means.
+fn refused(refusal: Refusal) -> (Decision, Refused) {
+    (failed(&refusal), Refused::Tell(refusal))
 }

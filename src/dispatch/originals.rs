@@ -93,3 +93,66 @@ async fn look_up(store: &dyn Store, asks: Vec<Ask>, seconds: &Histogram) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use confab_plugin::testkit::{ann, bob};
+
+    use super::*;
+    use crate::{
+        config,
+        store::{ChangedBy, NewMessage, Timestamp, sqlite::SqliteStore},
+    };
+
+    fn new(id: &Arc<str>) -> NewMessage {
+        NewMessage {
+            from: ann(),
+            to: bob(),
+            content: "hello".into(),
+            client_id: Some(Arc::clone(id)),
+            at: Timestamp::now(),
+            changed_by: ChangedBy::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn many_are_found_and_a_store_that_is_away_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config::Store { path: folder.path().to_owned(), ..config::Store::default() };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config, 100).unwrap());
+        let ids: Vec<Arc<str>> = (0..200).map(|n| n.to_string().into()).collect();
+        store.append(ids.iter().map(new).collect()).await;
+        let originals = Originals::start(Arc::clone(&store), 1000);
+        let found = ids.iter().map(|id| originals.find(ann(), Arc::clone(id)));
+        for (found, id) in futures_util::future::join_all(found).await.into_iter().zip(&ids) {
+            assert_eq!(found.unwrap().unwrap().client_id.as_ref(), Some(id));
+        }
+        assert_eq!(originals.find(bob(), "1".into()).await, Ok(None));
+        store.close().await;
+        let refusal = originals.find(ann(), "1".into()).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unavailable.as_str());
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_and_who_leaves_is_not_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config::Store { path: folder.path().to_owned(), ..config::Store::default() };
+        let store = Arc::new(SqliteStore::open(&config, 100).unwrap());
+        let originals = Originals::start(store, 2);
+        // On one thread, the task has not had its turn.
+        let mut asks: Vec<_> =
+            (0..3).map(|n| Box::pin(originals.find(ann(), n.to_string().into()))).collect();
+        for ask in &mut asks[..2] {
+            assert!(futures_util::poll!(ask.as_mut()).is_pending());
+        }
+        let over = asks.pop().unwrap().await.unwrap_err();
+        assert_eq!(over.code, Code::Overloaded.as_str());
+        drop(asks);
+        assert_eq!(
+            originals.find(ann(), "4".into()).await.map_err(|refusal| refusal.code),
+            Err(Code::Overloaded.as_str().into())
+        );
+        tokio::task::yield_now().await;
+        assert_eq!(originals.find(ann(), "4".into()).await, Ok(None));
+    }
+}
