@@ -87,7 +87,7 @@ impl Asker {
             (Who::Session(ticket), Refused::Tell(refusal)) => ticket.refuse(refusal),
             (Who::Session(ticket), Refused::Silently) => ticket.stay_silent(),
             (Who::Bot { answer, .. }, Refused::Tell(refusal)) => {
-                reply(answer, Err(refusal.clone()))
+                reply(answer, Err(refusal.clone()));
             }
             (Who::Bot { answer, .. }, Refused::Silently) => reply(answer, Ok(())),
         }

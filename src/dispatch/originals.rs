@@ -1,10 +1,14 @@
 //! Looks messages up by their senders' ids: all that wait go to the store as one call.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use confab_plugin::UserId;
 use futures_util::FutureExt;
-use metrics::{Histogram, histogram};
+use metrics::histogram;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -18,6 +22,9 @@ use crate::{
 
 /// The most ids that the store is asked for at once.
 const BATCH: usize = 1024;
+
+/// The longest for which a store that was slow to fail is not asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks the store, in batches.
 pub struct Originals {
@@ -56,37 +63,56 @@ impl Originals {
     }
 }
 
+/// Why and until when the store is not asked. Each session waits for its answer before its next
+/// message, so that a store which takes seconds to fail would be waited for once for each.
+struct Away {
+    error: StoreError,
+    until: Instant,
+}
+
 async fn work(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Ask>) {
     let seconds = histogram!("confab_store_operation_duration_seconds", "op" => "originals");
     let mut batch = Vec::new();
+    let mut away: Option<Away> = None;
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         // Whoever left needs no answer.
-        let asks: Vec<_> = batch.drain(..).filter(|ask: &Ask| !ask.answer.is_closed()).collect();
-        // A defect in a store must not end the task: who asked is told `internal`.
-        if AssertUnwindSafe(look_up(&*store, asks, &seconds)).catch_unwind().await.is_err() {
-            tracing::error!("looking up messages panicked: this is a defect");
+        let asks = batch.drain(..).filter(|ask: &Ask| !ask.answer.is_closed());
+        let (keys, answers): (Vec<_>, Vec<_>) = asks.map(|ask| (ask.key, ask.answer)).unzip();
+        if keys.is_empty() {
+            continue;
         }
+        let started = Instant::now();
+        if let Some(Away { error, .. }) = away.as_ref().filter(|away| started < away.until) {
+            answer(answers, Err(error.clone()));
+            continue;
+        }
+        // A defect in a store must not end the task: who asked is told `internal`.
+        let asked = AssertUnwindSafe(store.originals(keys)).catch_unwind().await;
+        let took = started.elapsed();
+        seconds.record(took.as_secs_f64());
+        let Ok(found) = asked else {
+            tracing::error!("looking up messages panicked: this is a defect");
+            continue;
+        };
+        away = found.as_ref().err().map(|error| {
+            report("originals", error);
+            Away { error: error.clone(), until: started + took + took.min(LONGEST_PAUSE) }
+        });
+        answer(answers, found);
     }
 }
 
-async fn look_up(store: &dyn Store, asks: Vec<Ask>, seconds: &Histogram) {
-    if asks.is_empty() {
-        return;
-    }
-    let (keys, answers): (Vec<_>, Vec<_>) =
-        asks.into_iter().map(|ask| (ask.key, ask.answer)).unzip();
-    let started = Instant::now();
-    let found = store.originals(keys).await;
-    seconds.record(started.elapsed().as_secs_f64());
+type Answers = Vec<oneshot::Sender<Result<Option<Message>, StoreError>>>;
+
+/// Tells each asker; one that has left is not told.
+fn answer(answers: Answers, found: Result<Vec<Option<Message>>, StoreError>) {
     match found {
         Ok(found) => {
             for (answer, found) in answers.into_iter().zip(found) {
-                // Fails when the asker has left.
                 let _ = answer.send(Ok(found));
             }
         }
         Err(error) => {
-            report("originals", &error);
             for answer in answers {
                 let _ = answer.send(Err(error.clone()));
             }
