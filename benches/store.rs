@@ -2,7 +2,7 @@
 //!
 //! Producers each append a short message with a client id of its own and wait for the
 //! acknowledgement before the next. One line a setting: rows a second, and how long an
-//! acknowledgement took.
+//! acknowledgement took. Then what it costs to look messages up by their senders' ids.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -27,6 +27,44 @@ fn main() {
     for (producers, conversations) in SETTINGS {
         runtime.block_on(measure(producers, conversations, time));
     }
+    println!("ids asked at once   known  us an id   us a question");
+    for (batch, known) in [(1, false), (1, true), (32, false), (32, true), (1024, false)] {
+        runtime.block_on(look_up(batch, known, time));
+    }
+}
+
+/// Among a hundred thousand messages.
+async fn look_up(batch: u64, known: bool, time: Duration) {
+    const MESSAGES: u64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let config = config::Store { path: folder.path().to_owned(), ..config::Store::default() };
+    let open = move || SqliteStore::open(&config, 1000).unwrap();
+    let store = tokio::task::spawn_blocking(open).await.unwrap();
+    let from = UserId::from_u128(1);
+    let messages = (0..MESSAGES).map(|number| NewMessage {
+        from,
+        to: UserId::from_u128(2 + u128::from(number % 1000)),
+        content: "Shall we meet at seven, at the usual place?".into(),
+        client_id: Some(id(number)),
+        at: Timestamp::now(),
+        changed_by: ChangedBy::default(),
+    });
+    store.append(messages.collect()).await;
+    let (begin, mut asked) = (Instant::now(), 0);
+    while begin.elapsed() < time {
+        let first = if known { 0 } else { MESSAGES };
+        let ids = (0..batch).map(|n| (from, id(first + (asked + n) * 7919 % MESSAGES)));
+        let found = store.originals(ids.collect()).await.unwrap();
+        assert!(found.iter().all(|found| found.is_some() == known));
+        asked += batch;
+    }
+    let micros = begin.elapsed().as_secs_f64() * 1e6 / asked as f64;
+    println!("{batch:17} {known:>7} {micros:9.2} {:15.2}", micros * batch as f64);
+    store.close().await;
+}
+
+fn id(number: u64) -> Arc<str> {
+    format!("{:016x}-{number:08}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into()
 }
 
 async fn measure(producers: u64, conversations: u64, time: Duration) {

@@ -188,10 +188,15 @@ impl Entry {
         self.is_on() && self.on.contains(&kind)
     }
 
+    /// Whether its hook has anything to do about this kind of event before it takes effect.
+    pub fn judges(&self, kind: EventKind) -> bool {
+        self.handles(kind) && self.instance.plugin.judges(kind)
+    }
+
     /// Runs the hook, from `now` on. Leaves in `now` when it ended.
     ///
-    /// Invariant: `scratch` equals `event` before and after. In shadow the hook sees the scratch;
-    /// a hook that fails or refuses leaves the event as it found it.
+    /// Invariant: `scratch` equals `event` before and after. The hook sees the scratch; a hook that
+    /// fails, refuses, is in shadow or is given up leaves the event as it found it.
     pub async fn before(
         &self,
         cx: &Context,
@@ -210,8 +215,7 @@ impl Entry {
             return Asked::Ran(ran);
         };
         let started = *now;
-        let seen = if enforced { &mut *event } else { &mut *scratch };
-        let answer = match self.first_poll(cx, seen).await {
+        let answer = match self.first_poll(cx, scratch).await {
             First::Answered(answer) => answer,
             // A hook that ran out of time is dropped, and what it held may panic then.
             First::Waits(hook) => self.limited(Contained::new(hook), started).await,
@@ -248,10 +252,10 @@ impl Entry {
             }
         };
         if touched {
-            if enforced && !ran.changed() {
+            if enforced && ran.changed() {
                 event.clone_from(scratch);
             } else {
-                ran.would = (!enforced && ran.changed()).then(|| Box::new(scratch.clone()));
+                ran.would = ran.changed().then(|| Box::new(scratch.clone()));
                 scratch.clone_from(event);
             }
         }

@@ -39,11 +39,16 @@ pub struct Chain {
     generation: u64,
     entries: Arc<[Entry]>,
     /// For each kind of event, the entries that handle it, in order.
-    routes: [Box<[usize]>; EventKind::ALL.len()],
+    routes: Routes,
+    /// Those of them that do something about it before it takes effect.
+    judges: Routes,
     /// Cancelled when nobody holds the chain any more: its last event has passed.
     gone: CancellationToken,
     _gone: DropGuard,
 }
+
+/// For each kind of event, some of the entries by their places.
+type Routes = [Box<[usize]>; EventKind::ALL.len()];
 
 /// An entry that could not be built.
 #[derive(Debug)]
@@ -92,13 +97,10 @@ impl Chain {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let routes = EventKind::ALL.map(|kind| {
-            let handles = |(place, entry): (usize, &Entry)| entry.handles(kind).then_some(place);
-            built.iter().enumerate().filter_map(handles).collect()
-        });
+        let (handling, judges) = (routes(&built, Entry::handles), routes(&built, Entry::judges));
         let gone = CancellationToken::new();
         let _gone = gone.clone().drop_guard();
-        Ok(Self { generation, entries: built.into(), routes, gone, _gone })
+        Ok(Self { generation, entries: built.into(), routes: handling, judges, gone, _gone })
     }
 
     /// Which chain it is: 1 at the daemon's start, one more with each reload.
@@ -185,25 +187,37 @@ impl Chain {
         self.entries.iter().for_each(|entry| entry.breaker().show());
     }
 
+    /// Whether some entry may change or refuse events of this kind, or count them.
+    pub fn judges(&self, kind: EventKind) -> bool {
+        !self.judges[kind as usize].is_empty()
+    }
+
+    fn among<'c>(&'c self, routes: &'c Routes, kind: EventKind) -> impl Iterator<Item = &'c Entry> {
+        routes[kind as usize].iter().map(|place| &self.entries[*place])
+    }
+
     fn route(&self, kind: EventKind) -> impl Iterator<Item = &Entry> {
-        self.routes[kind as usize].iter().map(|place| &self.entries[*place])
+        self.among(&self.routes, kind)
     }
 
     /// Runs the `before` hooks; the first refusal ends it. Leaves in `changed_by` who changed
     /// the event.
+    ///
+    /// Invariant: also when it is given up in the middle of a hook, the event is as the hooks that
+    /// ended have left it.
     async fn before(
         &self,
         cx: &Context,
         event: &mut Event,
         changed_by: &mut Vec<Arc<str>>,
     ) -> Result<(), (Decision, Refused)> {
-        let mut route = self.route(event.kind()).peekable();
-        if route.peek().is_none() {
+        let kind = event.kind();
+        if !self.judges(kind) {
             return Ok(());
         }
         let mut scratch = event.clone();
         let mut now = Instant::now();
-        for entry in route {
+        for entry in self.among(&self.judges, kind) {
             let asked = entry.before(cx, event, &mut scratch, &mut now).await;
             let Asked::Ran(ran) = asked else { continue };
             if ran.enforced {
@@ -222,6 +236,13 @@ impl Chain {
             entry.after(cx, event, outcome);
         }
     }
+}
+
+fn routes(entries: &[Entry], takes: impl Fn(&Entry, EventKind) -> bool) -> Routes {
+    EventKind::ALL.map(|kind| {
+        let taken = entries.iter().enumerate().filter(|(_, entry)| takes(entry, kind));
+        taken.map(|(place, _)| place).collect()
+    })
 }
 
 /// What the answer of an entry that enforces means for the event.

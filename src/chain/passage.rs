@@ -1,6 +1,6 @@
 //! The way of one event through the chain, from its arrival to its outcome.
 
-use std::{sync::Arc, time::Instant};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use confab_plugin::{Context, Decision, Event, Outcome};
 
@@ -18,6 +18,7 @@ pub struct Passage {
     changed_by: Vec<Arc<str>>,
     started: Instant,
     finished: bool,
+    kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// The chain refused the event.
@@ -40,27 +41,56 @@ impl Refused {
 }
 
 impl Passage {
-    /// Runs the `before` hooks on the event, and when they refuse it, the `after` hooks as well.
+    /// Begins an event's way and runs the `before` hooks, and when they refuse it, the `after`
+    /// hooks as well.
     ///
     /// # Errors
     /// The refusal.
     pub async fn enter(
         chain: Arc<Chain>,
-        mut cx: Context,
+        cx: Context,
         event: Event,
         started: Instant,
     ) -> Result<Self, Refused> {
-        cx.generation = chain.generation();
-        let changed_by = Vec::new();
-        let mut passage = Self { chain, cx, event, changed_by, started, finished: false };
-        let Self { chain, cx, event, changed_by, .. } = &mut passage;
-        match chain.before(cx, event, changed_by).await {
+        let mut passage = Self::begin(chain, cx, event, started);
+        match passage.judge().await {
             Ok(()) => Ok(passage),
             Err((decision, refused)) => {
                 passage.finish(decision);
                 Err(refused)
             }
         }
+    }
+
+    /// An event at the beginning of its way: no hook has seen it.
+    pub fn begin(chain: Arc<Chain>, mut cx: Context, event: Event, started: Instant) -> Self {
+        cx.generation = chain.generation();
+        Self { chain, cx, event, changed_by: Vec::new(), started, finished: false, kept: None }
+    }
+
+    /// Runs the `before` hooks on the event.
+    ///
+    /// # Errors
+    /// The refusal. The passage is then to be [finished](Self::finish) with that decision.
+    pub async fn judge(&mut self) -> Result<(), (Decision, Refused)> {
+        let Self { chain, cx, event, changed_by, .. } = self;
+        chain.before(cx, event, changed_by).await
+    }
+
+    /// Keeps something until the `after` hooks have run.
+    pub fn keep(&mut self, kept: impl Send + Sync + 'static) {
+        self.kept = Some(Box::new(kept));
+    }
+
+    /// Whether some `before` hook has anything to do about the event.
+    pub fn is_judged(&self) -> bool {
+        self.chain.judges(self.event.kind())
+    }
+
+    /// In place of the `before` hooks: the event is a retry of this one, which has passed them,
+    /// and which these entries changed then.
+    pub fn recall(&mut self, original: Event, changed_by: Vec<Arc<str>>) {
+        (self.event, self.changed_by) = (original, changed_by);
     }
 
     /// The event, as the hooks left it.

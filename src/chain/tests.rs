@@ -93,6 +93,36 @@ impl Definition for Actor {
     }
 }
 
+/// Says that it judges logins alone, though it would refuse anything.
+struct Looker;
+
+#[async_trait]
+impl Plugin for Looker {
+    async fn before(&self, _: &Context, _: &mut Event) -> Result<Verdict, HookError> {
+        Ok(Verdict::Drop)
+    }
+
+    fn judges(&self, kind: EventKind) -> bool {
+        kind == EventKind::Login
+    }
+
+    fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
+        Actor.after(cx, event, outcome);
+    }
+}
+
+impl Definition for Looker {
+    const NAME: &'static str = "looker";
+    const SUMMARY: &'static str = "looks on";
+    const MANUAL: &'static str = "";
+    const ON: &'static [EventKind] = &[EventKind::Message];
+    type Options = NoOptions;
+
+    fn new(_: &str, _: NoOptions) -> Result<Self, Vec<Problem>> {
+        Ok(Looker)
+    }
+}
+
 fn entry(name: &str, mode: Mode, on_error: OnError) -> PluginEntry {
     PluginEntry {
         name: Some(name.into()),
@@ -305,6 +335,25 @@ async fn a_hook_that_panics_when_its_event_is_given_up_is_contained() {
     let mut enter = Box::pin(enter);
     assert!(futures_util::poll!(enter.as_mut()).is_pending());
     drop(enter);
+    let seen = AFTER.lock().unwrap();
+    assert!(seen.contains(&("bomb".into(), "failed")), "as it was before that hook: {seen:?}");
+}
+
+#[tokio::test]
+async fn who_judges_nothing_is_not_asked_before() {
+    let looks = |on: &[EventKind]| {
+        let entry = PluginEntry { on: Some(on.to_vec()), ..PluginEntry::of(Looker::NAME) };
+        let mut off = entry.clone();
+        (off.mode, off.name) = (Mode::Off, Some("off".into()));
+        Arc::new(Chain::build(&[entry, off], &[Manifest::of::<Looker>()], 1, None).unwrap())
+    };
+    let chain = looks(&[EventKind::Message, EventKind::Typing]);
+    assert_eq!(EventKind::ALL.map(|kind| chain.judges(kind)), [false; EventKind::ALL.len()]);
+    assert_eq!(run(&chain, "looked at").await, Ok("looked at".into()));
+    let seen = AFTER.lock().unwrap().contains(&("looked at".into(), "accepted"));
+    assert!(seen, "but it sees the outcome");
+    let chain = looks(&[EventKind::Login]);
+    assert!(chain.judges(EventKind::Login) && !chain.judges(EventKind::Message));
 }
 
 #[tokio::test]

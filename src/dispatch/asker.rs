@@ -2,13 +2,22 @@
 
 use std::sync::Arc;
 
-use confab_plugin::SessionId;
+use confab_plugin::{Decision, SessionId};
 use tokio::sync::oneshot;
 
-use crate::{code::Refusal, hub::Ticket, wire::Frame};
+use super::{
+    in_flight::{Ending, Told},
+    lane::failed,
+};
+use crate::{chain::Refused, code::Refusal, hub::Ticket, wire::Frame};
 
-/// The sender of one message, who is owed an answer.
-pub enum Asker {
+/// The sender of one message, who is owed an answer; and whoever sends the same one meanwhile.
+pub struct Asker {
+    who: Who,
+    told: Option<Told>,
+}
+
+enum Who {
     /// A client's session.
     Session(Ticket),
     /// A plugin's bot.
@@ -21,43 +30,66 @@ pub enum Asker {
 }
 
 impl Asker {
+    /// A client's session.
+    pub fn session_with(ticket: Ticket) -> Self {
+        Self { who: Who::Session(ticket), told: None }
+    }
+
+    /// A plugin's bot, with the id by which a retry is known. `answer` takes what became of the
+    /// message; closed without a word, the message is lost.
+    pub fn bot(client_id: Arc<str>, answer: oneshot::Sender<Result<(), Refusal>>) -> Self {
+        Self { who: Who::Bot { client_id, answer }, told: None }
+    }
+
+    /// Has those who sent the same meanwhile learn of the answer too.
+    pub fn tells(&mut self, told: Told) {
+        self.told = Some(told);
+    }
+
     /// The sender's own id for the message.
     pub fn client_id(&self) -> Option<&Arc<str>> {
-        match self {
-            Asker::Session(ticket) => ticket.client_id(),
-            Asker::Bot { client_id, .. } => Some(client_id),
+        match &self.who {
+            Who::Session(ticket) => ticket.client_id(),
+            Who::Bot { client_id, .. } => Some(client_id),
         }
     }
 
     /// The session that gets the echo, and no copy.
     pub fn session(&self) -> Option<SessionId> {
-        match self {
-            Asker::Session(ticket) => Some(ticket.session().id()),
-            Asker::Bot { .. } => None,
+        match &self.who {
+            Who::Session(ticket) => Some(ticket.session().id()),
+            Who::Bot { .. } => None,
         }
     }
 
     /// It was stored.
     pub fn echo(self, frame: Frame) {
-        match self {
-            Asker::Session(ticket) => ticket.echo(frame),
-            Asker::Bot { answer, .. } => reply(answer, Ok(())),
+        if let Some(told) = &self.told {
+            told.tell(Ending::Stored);
         }
+        match self.who {
+            Who::Session(ticket) => ticket.echo(frame),
+            Who::Bot { answer, .. } => reply(answer, Ok(())),
+        }
+    }
+
+    /// The daemon refused it, or could not store it.
+    pub fn refuse(self, refusal: &Refusal) {
+        self.turn_away(&failed(refusal), &Refused::Tell(refusal.clone()));
     }
 
     /// It was refused.
-    pub fn refuse(self, refusal: &Refusal) {
-        match self {
-            Asker::Session(ticket) => ticket.refuse(refusal),
-            Asker::Bot { answer, .. } => reply(answer, Err(refusal.clone())),
+    pub fn turn_away(self, decision: &Decision, refused: &Refused) {
+        if let Some(told) = &self.told {
+            told.tell(Ending::Refused(decision.clone(), refused.clone()));
         }
-    }
-
-    /// It was dropped, and the sender is not told.
-    pub fn stay_silent(self) {
-        match self {
-            Asker::Session(ticket) => ticket.stay_silent(),
-            Asker::Bot { answer, .. } => reply(answer, Ok(())),
+        match (self.who, refused) {
+            (Who::Session(ticket), Refused::Tell(refusal)) => ticket.refuse(refusal),
+            (Who::Session(ticket), Refused::Silently) => ticket.stay_silent(),
+            (Who::Bot { answer, .. }, Refused::Tell(refusal)) => {
+                reply(answer, Err(refusal.clone()));
+            }
+            (Who::Bot { answer, .. }, Refused::Silently) => reply(answer, Ok(())),
         }
     }
 }

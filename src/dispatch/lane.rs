@@ -136,7 +136,8 @@ impl Job {
     }
 }
 
-fn failed(refusal: &Refusal) -> Decision {
+/// What the `after` hooks are told of a refusal by the daemon itself.
+pub fn failed(refusal: &Refusal) -> Decision {
     let code = Code::ALL.iter().find(|code| code.as_str() == refusal.code);
     Decision::Failed { code: code.unwrap_or(&Code::Internal).as_str() }
 }

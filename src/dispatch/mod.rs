@@ -3,7 +3,10 @@
 mod asker;
 mod bots;
 mod fair;
+mod in_flight;
 mod lane;
+mod message;
+mod originals;
 mod sequencer;
 mod sync;
 mod waiting;
@@ -11,8 +14,8 @@ mod waiting;
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use confab_plugin::{Context, Decision, Disconnect, Event, Message, Seen, Typing, User, UserId};
-use metrics::{counter, gauge};
+use confab_plugin::{Context, Decision, Disconnect, Event, Seen, Typing, User, UserId};
+use metrics::{Counter, counter, gauge};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -24,12 +27,13 @@ use crate::{
     directory::{Directory, Profile},
     hub::{AddError, CloseReason, Hub, Session, Ticket},
     store::{ChangeLimit, Store, Timestamp},
-    values,
     wire::{ClientFrame, Frame},
 };
 use asker::Asker;
 pub use bots::DispatchBots;
+use in_flight::InFlight;
 use lane::{Job, Lanes};
+use originals::Originals;
 pub use sequencer::Sequencer;
 
 /// Takes events from sessions, and carries them out.
@@ -42,6 +46,10 @@ pub struct Dispatch {
     /// Where several nodes deliver to the same users.
     sequencer: Option<Arc<Sequencer>>,
     lanes: Lanes,
+    originals: Originals,
+    in_flight: Arc<InFlight>,
+    /// Retries that were known before the chain; those that only the store knew count there.
+    duplicates: Counter,
     max_content: usize,
     sync: ChangeLimit,
 }
@@ -70,6 +78,9 @@ impl Dispatch {
         Self {
             chain: ArcSwap::new(chain),
             lanes: Lanes::start(&store, &bus, limits),
+            originals: Originals::start(Arc::clone(&store), limits.store_queue),
+            in_flight: Arc::default(),
+            duplicates: counter!("confab_messages_duplicate_total"),
             store,
             bus,
             hub,
@@ -151,7 +162,7 @@ impl Dispatch {
         let result = match ClientFrame::parse(text) {
             Ok(ClientFrame::Message { to, content, id }) => {
                 let ticket = Ticket::take(session, id.map(|id| Arc::from(&*id)));
-                let (asker, cx) = (Asker::Session(ticket), session.context());
+                let (asker, cx) = (Asker::session_with(ticket), session.context());
                 self.message(asker, cx, &to, &content, started).await;
                 return Received::Understood;
             }
@@ -189,61 +200,10 @@ impl Dispatch {
         let mut cx = Context::new(Some(Arc::clone(user)), None, Context::NOWHERE);
         cx.sent_by = Some(Arc::clone(entry));
         let (answer, answered) = oneshot::channel();
-        let asker = Asker::Bot { client_id, answer };
+        let asker = Asker::bot(client_id, answer);
         self.message(asker, cx, &to.to_string(), content, Instant::now()).await;
         let lost = |_| Err(Refusal::new(Code::Internal, "This message was lost: send it again."));
         answered.await.unwrap_or_else(lost)
-    }
-
-    async fn message(&self, asker: Asker, cx: Context, to: &str, content: &str, started: Instant) {
-        match self.admit(&asker, cx, to, content, started).await {
-            Ok(passage) => {
-                let at = Timestamp::from(passage.context().received);
-                self.lanes.send(Job::Message { asker, passage, at });
-            }
-            Err(Refused::Tell(refusal)) => asker.refuse(&refusal),
-            Err(Refused::Silently) => asker.stay_silent(),
-        }
-    }
-
-    /// Checks a message and sends it through the chain.
-    async fn admit(
-        &self,
-        asker: &Asker,
-        cx: Context,
-        to: &str,
-        content: &str,
-        started: Instant,
-    ) -> Result<Passage, Refused> {
-        values::check_content(content, self.max_content).map_err(Refused::Tell)?;
-        if let Some(id) = asker.client_id() {
-            values::check_client_id(id).map_err(Refused::Tell)?;
-        }
-        let peer = self.find(to).await.map_err(Refused::Tell)?;
-        let id = asker.client_id().cloned();
-        let Some(from) = cx.user.as_ref().map(|user| user.id) else {
-            return Err(Refused::Tell(Refusal::new(Code::Internal, "A message without a sender.")));
-        };
-        let message = Message::new(from, peer.user.id, content, id);
-        let passage = Passage::enter(self.chain(), cx, Event::Message(message), started).await?;
-        if let Event::Message(message) = passage.event()
-            && let Err(refusal) = values::check_content(message.content(), self.max_content)
-        {
-            // Only a hook can have made it so; of several, the last.
-            let by = passage.changed_by().last().map(Arc::clone);
-            tracing::warn!(
-                plugin = by.as_deref(),
-                error = %refusal.message,
-                "a plugin changed a text to one that cannot be sent"
-            );
-            passage.finish(Decision::Failed { code: Code::PluginFailed.as_str() });
-            let message = "A plugin changed the text to one that cannot be sent.";
-            let message = format!("{message} {}", refusal.message);
-            let mut refusal = Refusal::new(Code::PluginFailed, message);
-            refusal.plugin = by;
-            return Err(Refused::Tell(refusal));
-        }
-        Ok(passage)
     }
 
     async fn typing(

@@ -8,7 +8,7 @@ pub mod mongo;
 pub mod sqlite;
 pub mod transfer;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
@@ -48,6 +48,14 @@ pub trait Store: Send + Sync + 'static {
     /// Each message's own: [`StoreError::IdReused`] when the id was used for another recipient,
     /// [`StoreError::Unavailable`] when it was not made durable.
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>>;
+
+    /// The messages that these senders have sent with these client ids, `None` for those that
+    /// nobody has; an answer for each, in the order given. A message whose
+    /// [`append`](Self::append) has returned, on any node, is found.
+    async fn originals(
+        &self,
+        asked: Vec<(UserId, Arc<str>)>,
+    ) -> Result<Vec<Option<Message>>, StoreError>;
 
     /// Learns that another node stored a message, so that the next [`append`](Self::append) to
     /// its conversation need not find out. Never waits; only ever a hint.

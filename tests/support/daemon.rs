@@ -110,6 +110,16 @@ impl Daemon {
         Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables)
     }
 
+    /// Another node of the same chat, with the same configuration; `None` on the embedded store,
+    /// which has one node.
+    pub fn another_node(&self) -> Option<Self> {
+        Backends::wanted()?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let node = Self::spawned(&self.program, folder, self.variables.clone());
+        node.wait_until_ready();
+        Some(node)
+    }
+
     fn spawned(program: &Path, folder: TempDir, variables: Vec<(String, String)>) -> Self {
         let (child, public, admin) = spawn(program, folder.path(), "127.0.0.1:0", &variables);
         Self { program: program.into(), variables, child, folder, public, admin }

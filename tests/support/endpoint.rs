@@ -10,6 +10,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+/// How long a slow service takes.
+const SLOW: Duration = Duration::from_millis(200);
+
 /// What the service does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
@@ -19,8 +22,12 @@ pub enum Mood {
     Hangs,
     /// Never answers what says "hang", and lets the rest pass.
     HangsOnWord,
+    /// Never answers the first request, and lets the rest pass.
+    HangsFirst,
     /// Answers 500.
     Fails,
+    /// As `Well`, but it takes its time.
+    Slow,
 }
 
 /// A service on a free port; it ends with the test.
@@ -69,11 +76,20 @@ impl Endpoint {
 
 async fn serve(mut stream: TcpStream, mood: Mood, read: Read) {
     while let Some(body) = request(&mut stream).await {
-        read.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
+        let count = {
+            let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.push(body.clone());
+            read.len()
+        };
         let hangs = match mood {
             Mood::Hangs => true,
             Mood::HangsOnWord => body.contains("hang"),
+            Mood::HangsFirst => count == 1,
             Mood::Well | Mood::Fails => false,
+            Mood::Slow => {
+                tokio::time::sleep(SLOW).await;
+                false
+            }
         };
         if hangs {
             tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Context, Event, Host};
+use crate::{Context, Event, EventKind, Host};
 
 /// The hooks of a plugin. Both have default bodies: a filter writes `before`, a logger `after`.
 ///
@@ -14,7 +14,8 @@ use crate::{Context, Event, Host};
 #[async_trait]
 pub trait Plugin: Send + Sync + 'static {
     /// Runs before the event takes effect, in the order of the configuration file. May change
-    /// or refuse the event.
+    /// or refuse the event. A message that is sent again with the same id, and is stored, does not
+    /// come here again.
     ///
     /// Never block the thread here: only `await` can be interrupted by the time limit.
     ///
@@ -23,6 +24,16 @@ pub trait Plugin: Send + Sync + 'static {
     async fn before(&self, cx: &Context, event: &mut Event) -> Result<Verdict, HookError> {
         let _ = (cx, event);
         Ok(Verdict::Pass)
+    }
+
+    /// Whether [`before`](Self::before) does anything about events of this kind, as its options
+    /// are: asked once, when the entry is built. Where it says `false` the hook is not run; where
+    /// no entry of a chain judges messages, a message need not be looked up to know whether it is
+    /// a retry. Write it if you write no `before`, or only for some kinds; to leave it out costs
+    /// no more than time.
+    fn judges(&self, kind: EventKind) -> bool {
+        let _ = kind;
+        true
     }
 
     /// Runs after the event took effect or was refused, with who refused it. Cannot change it,

@@ -39,6 +39,10 @@ pub struct Audit {
 
 #[async_trait]
 impl Plugin for Audit {
+    fn judges(&self, _: EventKind) -> bool {
+        false
+    }
+
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         if let Some(entry) = self.entry.get() {
             entry.push(fields::of_event(&self.options, &entry.name, cx, event, outcome));

@@ -120,6 +120,10 @@ impl Plugin for AutoReply {
         Ok(())
     }
 
+    fn judges(&self, _: EventKind) -> bool {
+        false
+    }
+
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         let (Event::Message(message), Decision::Accepted { seq: Some(seq), duplicate: false }) =
             (event, &outcome.decision)

@@ -139,6 +139,10 @@ macro_rules! line {
 
 #[async_trait]
 impl Plugin for Log {
+    fn judges(&self, _: EventKind) -> bool {
+        false
+    }
+
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         if !self.options.only.iter().any(|sort| sort.holds(&outcome.decision)) {
             return;

@@ -56,6 +56,10 @@ impl Plugin for Metrics {
         Ok(())
     }
 
+    fn judges(&self, _: EventKind) -> bool {
+        false
+    }
+
     fn after(&self, _cx: &Context, event: &Event, outcome: &Outcome) {
         let handles = self.handles();
         let kind = event.kind();

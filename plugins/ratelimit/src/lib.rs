@@ -109,6 +109,10 @@ impl Plugin for RateLimit {
         })
     }
 
+    fn judges(&self, kind: EventKind) -> bool {
+        self.rules.iter().any(|rule| rule.kinds.get(kind as usize).is_some_and(|counts| *counts))
+    }
+
     async fn stop(&self) {
         if let Some(meters) = self.meters.get() {
             meters.forget(self.rules.iter().map(|rule| rule.buckets.len()).sum());

@@ -86,6 +86,10 @@ impl Plugin for Spam {
         Ok(Verdict::Pass)
     }
 
+    fn judges(&self, kind: EventKind) -> bool {
+        kind == EventKind::Message
+    }
+
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         let Event::Message(message) = event else { return };
         let (from, to) = (message.from(), message.to());

@@ -73,6 +73,10 @@ impl Plugin for Webhook {
         }
     }
 
+    fn judges(&self, _: EventKind) -> bool {
+        self.settings.mode == Mode::Moderate
+    }
+
     fn after(&self, cx: &Context, event: &Event, outcome: &Outcome) {
         if self.settings.mode != Mode::Notify || !self.settings.tells(&outcome.decision) {
             return;

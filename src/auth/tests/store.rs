@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -13,7 +13,7 @@ use confab_plugin::{UserId, Username};
 
 use crate::store::{
     Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError,
+    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
 };
 
 #[derive(Default)]
@@ -82,6 +82,13 @@ impl Store for AccountsOnly {
 
     async fn append(&self, _: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
         Vec::new()
+    }
+
+    async fn originals(
+        &self,
+        _: Vec<(UserId, Arc<str>)>,
+    ) -> Result<Vec<Option<Message>>, StoreError> {
+        Err(down())
     }
 
     async fn mark_seen(&self, _: Vec<NewMark>) -> Vec<Result<Marked, StoreError>> {

@@ -13,7 +13,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use confab_plugin::UserId;
-use futures_util::{TryStreamExt, future};
+use futures_util::future;
 use metrics::counter;
 use mongodb::{
     bson::{Document, doc},
@@ -25,9 +25,10 @@ use super::{
     Shared,
     claims::Claim,
     connect::{Space, durable, followed},
-    documents::{count, date, message, new_message, odd},
+    documents::{count, date, new_message},
     errors::{DUPLICATE_KEY, INVALID_DOCUMENT, Stopped, unavailable},
     heads::{Head, newest},
+    originals::{self, Originals},
     pause::Pause,
     turns::Answers,
 };
@@ -203,7 +204,7 @@ impl<'a> Round<'a> {
     }
 
     /// Answers those that are stored; says whether there were any.
-    fn resolve(&mut self, originals: &HashMap<(UserId, Arc<str>), Message>) -> bool {
+    fn resolve(&mut self, originals: &Originals) -> bool {
         let before = self.pending.len();
         for index in std::mem::take(&mut self.pending) {
             let original = self.items.get(index).and_then(|item| {
@@ -308,31 +309,8 @@ async fn originals(
     conversation: Conversation,
     items: &[Item],
     wanted: &[usize],
-) -> Result<HashMap<(UserId, Arc<str>), Message>, StoreError> {
-    let mut ids: HashMap<UserId, Vec<&str>> = HashMap::new();
-    for item in wanted.iter().filter_map(|index| items.get(*index)) {
-        if let Some(id) = item.new.client_id.as_deref() {
-            ids.entry(item.new.from).or_default().push(id);
-        }
-    }
-    let mut originals = HashMap::new();
-    for (from, ids) in ids {
-        let mut filter = space.layout.of(conversation);
-        filter.insert("from", from.to_string());
-        filter.insert("id", doc! { "$in": ids });
-        let stored = space.stored(conversation);
-        let find = stored.find(filter).max_time(space.timeout);
-        let found = find.await.map_err(unavailable)?;
-        let found: Vec<_> = found.try_collect().await.map_err(unavailable)?;
-        for document in found {
-            let Some(stored) = message(space.layout, conversation, &document) else {
-                odd("messages");
-                continue;
-            };
-            if let Some(id) = stored.message.client_id.clone() {
-                originals.insert((stored.message.from, id), stored.message);
-            }
-        }
-    }
-    Ok(originals)
+) -> Result<Originals, StoreError> {
+    let items = wanted.iter().filter_map(|index| items.get(*index));
+    let ids = items.filter_map(|item| Some((item.new.from, item.new.client_id.as_deref()?)));
+    originals::in_conversation(space, conversation, ids).await
 }

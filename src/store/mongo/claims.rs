@@ -9,7 +9,7 @@
 //! log, and its acknowledgement is that of the claim. Should a primary be lost just between the
 //! two, the id could be used once more for somebody else, and still never twice for the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use confab_plugin::UserId;
 use futures_util::TryStreamExt;
@@ -46,8 +46,13 @@ struct Slot<'a> {
 
 impl Slot<'_> {
     fn key(&self) -> Bson {
-        Bson::Document(doc! { "from": self.from.to_string(), "id": self.id })
+        key(self.from, self.id)
     }
+}
+
+/// The `_id` of a claim.
+fn key(from: UserId, id: &str) -> Bson {
+    Bson::Document(doc! { "from": from.to_string(), "id": id })
 }
 
 /// Claims the ids of a batch, each for the first recipient that the batch names.
@@ -67,11 +72,9 @@ pub(super) async fn claim(space: &Space, batch: &[NewMessage]) -> Result<Vec<Cla
             slot.was_known = true;
         }
     }
-    for document in read(space, &slots).await? {
-        let Some((from, id, to)) = parse(&document) else {
-            odd("client_ids");
-            continue;
-        };
+    let known = slots.iter().filter(|slot| slot.was_known).map(Slot::key).collect();
+    let known = read(space, known).await?;
+    for (from, id, to) in known.iter().filter_map(parse) {
         if let Some(slot) = places.get(&(from, id)).and_then(|index| slots.get_mut(*index)) {
             to.clone_into(&mut slot.to);
         }
@@ -107,18 +110,36 @@ async fn insert(space: &Space, slots: &[Slot<'_>]) -> Result<Vec<usize>, StoreEr
     Ok(wrong.iter().map(|one| one.index).collect())
 }
 
-/// The claims that were there.
-async fn read(space: &Space, slots: &[Slot<'_>]) -> Result<Vec<Document>, StoreError> {
-    let ids: Vec<Bson> = slots.iter().filter(|slot| slot.was_known).map(Slot::key).collect();
-    if ids.is_empty() {
+/// To whom each of these ids was used, by those who did.
+pub(super) async fn recipients(
+    space: &Space,
+    asked: &HashSet<(UserId, &str)>,
+) -> Result<Vec<(UserId, String, UserId)>, StoreError> {
+    let keys = asked.iter().map(|(from, id)| key(*from, id)).collect();
+    let claims = read(space, keys).await?;
+    let parsed = claims.iter().filter_map(parse);
+    Ok(parsed.filter_map(|(from, id, to)| Some((from, id.to_owned(), to.parse().ok()?))).collect())
+}
+
+/// The claims with these keys.
+async fn read(space: &Space, keys: Vec<Bson>) -> Result<Vec<Document>, StoreError> {
+    if keys.is_empty() {
         return Ok(Vec::new());
     }
     let client_ids = space.client_ids();
-    let find = client_ids.find(doc! { "_id": { "$in": ids } }).max_time(space.timeout);
+    let find = client_ids.find(doc! { "_id": { "$in": keys } }).max_time(space.timeout);
     find.await.map_err(unavailable)?.try_collect().await.map_err(unavailable)
 }
 
 fn parse(document: &Document) -> Option<(UserId, &str, &str)> {
+    let parsed = parts(document);
+    if parsed.is_none() {
+        odd("client_ids");
+    }
+    parsed
+}
+
+fn parts(document: &Document) -> Option<(UserId, &str, &str)> {
     let key = document.get_document("_id").ok()?;
     let from = key.get_str("from").ok()?.parse().ok()?;
     Some((from, key.get_str("id").ok()?, document.get_str("to").ok()?))

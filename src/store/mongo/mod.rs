@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod layout;
 mod marks;
+mod originals;
 mod pause;
 mod prepare;
 mod probe;
@@ -54,7 +55,7 @@ use self::{
 };
 use super::{
     Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError, Timestamp,
+    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError, Timestamp,
 };
 use crate::config;
 
@@ -219,6 +220,14 @@ impl Store for MongoStore {
         });
         self.in_turns(&space, items.collect(), &mut answers, deadline, Job::Append).await;
         answers
+    }
+
+    async fn originals(
+        &self,
+        asked: Vec<(UserId, Arc<str>)>,
+    ) -> Result<Vec<Option<Message>>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(originals::of_anybody(&space, &asked)).await
     }
 
     fn saw(&self, conversation: Conversation, from: UserId, seq: u64, at: Timestamp) {

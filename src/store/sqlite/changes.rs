@@ -4,13 +4,14 @@
 //! other fails the group.
 
 use confab_plugin::UserId;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use super::{
     heads::Head,
     job::Work,
     open::one_line,
-    rows::{AFTER_MESSAGE, Id, MESSAGE, count, message, number, user},
+    queries,
+    rows::{Id, count, number},
 };
 use crate::store::{
     Account, Appended, Conversation, Mark, Marked, Message, NewMark, NewMessage, StoreError,
@@ -175,21 +176,10 @@ fn retry(original: Message, conversation: Conversation) -> Item<Appended> {
 
 /// The message that its sender has sent with this id before.
 fn original(db: &Connection, new: &NewMessage) -> rusqlite::Result<Option<Message>> {
-    let Some(client_id) = &new.client_id else {
-        return Ok(None);
-    };
-    db.prepare_cached(&format!(
-        "SELECT {MESSAGE}, c.first, c.second FROM messages m
-         JOIN conversations c ON c.id = m.conversation
-         WHERE m.sender = ?1 AND m.client_id = ?2"
-    ))?
-    .query_row(params![Id::from(new.from), client_id], |row| {
-        message(
-            row,
-            Conversation::between(user(row, AFTER_MESSAGE)?, user(row, AFTER_MESSAGE + 1)?),
-        )
-    })
-    .optional()
+    match &new.client_id {
+        Some(client_id) => queries::original(db, new.from, client_id),
+        None => Ok(None),
+    }
 }
 
 pub(super) fn mark_seen(

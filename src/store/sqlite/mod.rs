@@ -21,7 +21,10 @@ mod sync;
 mod tests;
 mod writer;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
@@ -44,7 +47,7 @@ use self::{
 };
 use super::{
     Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, NewMark, NewMessage, Store, StoreError,
+    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
 };
 use crate::config;
 
@@ -167,6 +170,13 @@ impl Store for SqliteStore {
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
         self.batches(batch, |work, batch| changes::append(work, batch)).await
+    }
+
+    async fn originals(
+        &self,
+        asked: Vec<(UserId, Arc<str>)>,
+    ) -> Result<Vec<Option<Message>>, StoreError> {
+        self.readers.read(move |db| queries::originals(db, &asked)).await
     }
 
     async fn mark_seen(&self, batch: Vec<NewMark>) -> Vec<Result<Marked, StoreError>> {

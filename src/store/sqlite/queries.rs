@@ -1,12 +1,14 @@
 //! Accounts, history and the list of conversations, as the readers see them.
 
+use std::sync::Arc;
+
 use confab_plugin::{UserId, Username};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 
 use super::rows::{AFTER_MESSAGE, Id, MESSAGE, count, limit, message, number, user};
 use crate::store::{
     Account, Conversation, ConversationCursor, ConversationPage, ConversationSummary, HistoryPage,
-    HistoryQuery, Timestamp,
+    HistoryQuery, Message, Timestamp,
 };
 
 const ACCOUNT: &str = "SELECT id, username, display_name, password_hash, created_at FROM accounts";
@@ -48,6 +50,34 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         password_hash: row.get(3)?,
         created_at: Timestamp(row.get(4)?),
     })
+}
+
+/// The message that a sender has sent with this id.
+pub(super) fn original(
+    db: &Connection,
+    sender: UserId,
+    client_id: &str,
+) -> rusqlite::Result<Option<Message>> {
+    db.prepare_cached(&format!(
+        "SELECT {MESSAGE}, c.first, c.second FROM messages m
+         JOIN conversations c ON c.id = m.conversation
+         WHERE m.sender = ?1 AND m.client_id = ?2"
+    ))?
+    .query_row(params![Id::from(sender), client_id], |row| {
+        message(
+            row,
+            Conversation::between(user(row, AFTER_MESSAGE)?, user(row, AFTER_MESSAGE + 1)?),
+        )
+    })
+    .optional()
+}
+
+/// The same of many.
+pub(super) fn originals(
+    db: &Connection,
+    asked: &[(UserId, Arc<str>)],
+) -> rusqlite::Result<Vec<Option<Message>>> {
+    asked.iter().map(|(sender, client_id)| original(db, *sender, client_id)).collect()
 }
 
 /// A conversation's messages between two, oldest first.

@@ -11,6 +11,7 @@ pub mod history;
 pub mod lifecycle;
 pub mod marks;
 pub mod model;
+pub mod originals;
 pub mod property;
 
 use std::sync::Arc;
@@ -129,6 +130,8 @@ macro_rules! store_suite {
                 concurrent_reuse_stores_one, time_never_runs_backwards,
                 content_is_kept_to_the_byte, notes_to_oneself_are_a_conversation,
                 an_empty_batch_is_nothing);
+            store_suite!(@file $type, originals: what_was_sent_is_found_by_its_senders_id,
+                hundreds_are_found_at_once, what_was_acknowledged_is_found_at_once);
             store_suite!(@file $type, changed_by: what_changed_a_message_is_told_by_every_reader,
                 a_retry_has_what_changed_the_original);
             store_suite!(@file $type, history: every_page_is_as_asked,

@@ -165,9 +165,15 @@ impl<P: Definition> Kit<P> {
     /// Runs `before` on `event`.
     ///
     /// # Errors
-    /// The hook's own error.
+    /// The hook's own error; or one that says that the hook did something about a kind of event
+    /// that it says it does not judge ([`Plugin::judges`]): the daemon would not have run it.
     pub async fn before(&self, mut event: Event) -> Result<Run, HookError> {
+        let (found, judges) = (event.clone(), self.plugin.judges(event.kind()));
         let verdict = self.plugin.before(&self.context, &mut event).await?;
+        if !judges && (verdict != Verdict::Pass || event != found) {
+            let kind = found.kind();
+            return Err(HookError::new(format!("it judges {kind}, and `judges` says it does not")));
+        }
         Ok(Run { verdict, event })
     }
 
@@ -249,7 +255,52 @@ pub fn context() -> Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EventKind;
+    use crate::{EventKind, async_trait};
+
+    /// Says that it does nothing before an event, and refuses some.
+    struct Liar;
+
+    #[async_trait]
+    impl Plugin for Liar {
+        async fn before(&self, _: &Context, event: &mut Event) -> Result<Verdict, HookError> {
+            let Event::Message(message) = event else { return Ok(Verdict::Pass) };
+            match message.content() {
+                "refuse" => return Ok(Verdict::Drop),
+                "change" => message.set_content("changed"),
+                _ => {}
+            }
+            Ok(Verdict::Pass)
+        }
+
+        fn judges(&self, _: EventKind) -> bool {
+            false
+        }
+    }
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Options {}
+
+    impl Definition for Liar {
+        const NAME: &'static str = "liar";
+        const SUMMARY: &'static str = "";
+        const MANUAL: &'static str = "";
+        const ON: &'static [EventKind] = &[EventKind::Message];
+        type Options = Options;
+
+        fn new(_: &str, _: Options) -> Result<Self, Vec<Problem>> {
+            Ok(Liar)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_says_it_judges_nothing_is_found_out() {
+        let kit = Kit::<Liar>::new(serde_json::json!({})).unwrap();
+        assert_eq!(kit.message("hello").await.unwrap().verdict, Verdict::Pass);
+        for text in ["refuse", "change"] {
+            let error = kit.message(text).await.unwrap_err().to_string();
+            assert_eq!(error, "it judges message, and `judges` says it does not");
+        }
+    }
 
     #[test]
     fn the_samples_cover_every_kind_and_decision() {
