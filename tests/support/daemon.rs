@@ -113,8 +113,8 @@ impl Daemon {
         Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables)
     }
 
-    /// Starts a daemon with this configuration and these variables. Its data is in
-    /// the folder `data`, if one is given.
+    /// Starts a daemon with this configuration and these variables. With a folder for its `data`,
+    /// it is always on the embedded store.
     pub fn start_with(toml: &str, data: Option<&Path>, more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         configure(folder.path(), toml);
@@ -125,7 +125,11 @@ impl Daemon {
             ("CONFAB_STORE__PATH".to_owned(), path(data.unwrap_or(&own))),
         ];
         variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables)
+        let backends = Backends::wanted().filter(|_| data.is_none());
+        variables.extend(backends.into_iter().flat_map(Backends::variables));
+        let daemon = Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables);
+        daemon.wait_until_ready();
+        daemon
     }
 
     /// Starts a daemon that may have this many file descriptors.

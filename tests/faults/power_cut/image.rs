@@ -2,6 +2,7 @@
 //! the kernel's Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -59,7 +60,8 @@ pub fn build(scratch: &Path, kernel: &Path) -> Vec<u8> {
     for folder in ["bin", "dev", "proc", "sys", "data", "modules"] {
         archive.folder(folder);
     }
-    archive.file("bin/busybox", &read(&find("busybox", &["/bin", "/usr/bin"])));
+    let busybox = find("busybox", &["/bin", "/usr/bin"]);
+    archive.file("bin/busybox", &read(&busybox));
 
     let daemon = scratch.join("confab");
     let stripped = Command::new("strip")
@@ -69,12 +71,15 @@ pub fn build(scratch: &Path, kernel: &Path) -> Vec<u8> {
         .status();
     assert!(stripped.expect("strip runs").success());
     archive.file("bin/confab", &read(&daemon));
-    let needed = Command::new("ldd").arg(&daemon).output().expect("ldd runs").stdout;
-    for word in String::from_utf8_lossy(&needed).split_whitespace() {
-        if let Some(path) = word.strip_prefix('/') {
-            archive.parents(path);
-            archive.file(path, &read(Path::new(word)));
-        }
+    let needed = [&busybox, &daemon].map(|program| {
+        let libraries = Command::new("ldd").arg(program).output().expect("ldd runs").stdout;
+        String::from_utf8_lossy(&libraries).into_owned()
+    });
+    let needed = needed.iter().flat_map(|text| text.split_whitespace());
+    for path in needed.filter(|word| word.starts_with('/')).collect::<BTreeSet<_>>() {
+        let inside = path.trim_start_matches('/');
+        archive.parents(inside);
+        archive.file(inside, &read(Path::new(path)));
     }
 
     let modules = only(&kernel.join("lib/modules"), "").join("kernel");
