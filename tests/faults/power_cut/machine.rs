@@ -69,7 +69,7 @@ impl Rack {
             .args([
                 "-append",
                 &format!(
-                    "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable \
+                    "console=ttyS0 quiet panic=-1 mitigations=off nokaslr \
                  mount={options}"
                 ),
             ])
