@@ -9,9 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinHandle;
+
 use crate::{
     ledger::{History, Ledger, Sender},
-    load::{check, history, read, send},
+    load::{Sent, check, history, read, send},
     mongo::{self, TestDatabase},
     mongod::Mongod,
     network::{Cut, Network},
@@ -51,6 +53,19 @@ async fn ready(node: &Daemon) {
     until("a node is ready", ready).await;
 }
 
+/// Lets `me` send to `peer` until `stop`.
+async fn start(
+    name: &'static str,
+    me: &Account,
+    peer: &Account,
+    node: &Daemon,
+    stop: &Arc<AtomicBool>,
+) -> JoinHandle<Sent> {
+    let mut client = Client::connect(node.address(), me).await;
+    let (to, stop) = (peer.id.clone(), Arc::clone(stop));
+    tokio::spawn(async move { send(&mut client, &to, name, usize::MAX, &stop).await })
+}
+
 /// Two nodes, each with a wire of its own to Redis; the first one's is cut.
 async fn redis_behind(cut: Cut) {
     let network = Network::new(2);
@@ -67,12 +82,8 @@ async fn redis_behind(cut: Cut) {
         read(Client::connect(two.address(), &bob).await),
     ];
     let stop = Arc::new(AtomicBool::new(false));
-    let start = async |name: &'static str, me: &Account, peer: &Account, node: &Daemon| {
-        let mut client = Client::connect(node.address(), me).await;
-        let (to, stop) = (peer.id.clone(), Arc::clone(&stop));
-        tokio::spawn(async move { send(&mut client, &to, name, usize::MAX, &stop).await })
-    };
-    let senders = [start("a", &ann, &bob, &one).await, start("b", &bob, &ann, &two).await];
+    let senders =
+        [start("a", &ann, &bob, &one, &stop).await, start("b", &bob, &ann, &two, &stop).await];
     let seen = |at: usize| readers[at].0.lock().expect("seen").len();
     until("messages cross", async || (seen(0) > 50 && seen(1) > 50).then_some(())).await;
 
