@@ -16,6 +16,8 @@ mod serve;
 mod stage;
 mod test;
 
+pub use test::check_fixtures;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
