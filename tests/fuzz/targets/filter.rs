@@ -31,10 +31,6 @@ static DENY: Entry = LazyLock::new(|| {
     });
     build("filter", options).expect("good options")
 });
-static PLAIN: Entry = LazyLock::new(|| {
-    let options = json!({"deny_words": ["idiot"], "lookalikes": false, "leet": false});
-    build("filter", options).expect("good options")
-});
 /// Looks for what no text holds.
 static NOTHING: Entry = LazyLock::new(|| {
     let options = json!({"mask_words": ["qzxjkwvqzxjkwv"], "mask": ["qzxjkwvqzxjkwv"]});
@@ -62,8 +58,6 @@ pub fn run(data: &[u8]) {
 
     let (verdict, same) = message(&**NOTHING, text);
     assert!(verdict == Verdict::Pass && (same == text || text.len() > 13), "{text:?}");
-    let hidden = message(&**PLAIN, text).0 != Verdict::Pass;
-    assert!(!hidden || denied, "seen without a disguise, and not through it: {text:?}");
 
     if let Some(mut event) = testkit::register("ann", Some(text)) {
         let name = before(&**DENY, &mut event);
