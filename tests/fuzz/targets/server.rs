@@ -66,12 +66,6 @@ pub static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 impl Server {
     fn start() -> Self {
         let hook = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if thread::current().name().is_some_and(is_ours) {
-                PANICS.fetch_add(1, Ordering::SeqCst);
-            }
-            hook(info);
-        }));
         let folder = folder();
         let file = folder.join("confab.toml");
         fs::write(&file, CONFIG).expect("a configuration");
@@ -104,6 +98,13 @@ impl Server {
         let granted: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
         let member = |name: &str| granted[name].as_str().expect("a text").to_owned();
         (server.user, server.token) = (member("user_id"), member("access_token"));
+        // The daemon, which answers, has put its own hook in the place of whoever runs this.
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().name().is_some_and(is_ours) {
+                PANICS.fetch_add(1, Ordering::SeqCst);
+            }
+            hook(info);
+        }));
         server
     }
 
