@@ -54,10 +54,17 @@ fn write(frame: &ClientFrame<'_>) -> String {
         ClientFrame::Typing { to, on } => json!({"event": "typing", "to": to, "on": on}),
         ClientFrame::Seen { to, upto: None } => json!({"event": "seen", "to": to}),
         ClientFrame::Seen { to, upto } => json!({"event": "seen", "to": to, "upto": upto}),
-        ClientFrame::Sync { have } => {
+        ClientFrame::Sync { have, between, id } => {
             let have: Map<String, Value> =
                 have.iter().map(|(peer, seq)| (peer.to_string(), (*seq).into())).collect();
-            json!({"event": "sync", "have": have})
+            let mut frame = json!({"event": "sync", "have": have});
+            if between.iter().any(Option::is_some) {
+                frame["between"] = json!(between);
+            }
+            if let Some(id) = id {
+                frame["id"] = json!(id);
+            }
+            frame
         }
     };
     value.to_string()
