@@ -79,7 +79,7 @@ impl Server {
         };
         let nothing: [(&str, &str); 0] = [];
         let environment = Environment::new(nothing, "");
-        let sources = Sources { environment, flags, manifests: registry::manifests().to_vec() };
+        let sources = Sources { environment, flags, manifests: registry::manifests() };
         thread::spawn(move || {
             let loaded = sources.load().expect("a good configuration");
             let ended = app::run(loaded, sources);
