@@ -1,6 +1,8 @@
 //! The targets, as tests/fuzz defines them, by their names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// How often they run is for the other to say.
+#[allow(dead_code)]
 #[path = "../../tests/fuzz/targets/mod.rs"]
 mod targets;
 

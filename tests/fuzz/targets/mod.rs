@@ -49,7 +49,7 @@ targets! {
     http: 500,
     names: 20_000,
     parcels: 20_000,
-    patterns: 300,
+    patterns: 100,
     session: 500,
     texts: 2_000,
     tokens: 5_000,

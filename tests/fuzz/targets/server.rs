@@ -79,7 +79,7 @@ impl Server {
         };
         let nothing: [(&str, &str); 0] = [];
         let environment = Environment::new(nothing, "");
-        let sources = Sources { environment, flags, manifests: registry::manifests().to_vec() };
+        let sources = Sources { environment, flags, manifests: registry::manifests() };
         thread::spawn(move || {
             let loaded = sources.load().expect("a good configuration");
             let ended = app::run(loaded, sources);
@@ -149,11 +149,13 @@ pub fn finish(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A folder for this process. It cannot be removed before the process ends: so the next one
-/// removes those of processes that have.
+/// A folder for this process, in memory where there is such a place: each message is synced. It
+/// cannot be removed before the process ends: so the next one removes those of processes that
+/// have.
 fn folder() -> PathBuf {
     const PREFIX: &str = "confab-fuzz-";
-    let temporary = std::env::temp_dir();
+    let memory = Path::new("/dev/shm");
+    let temporary = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     for entry in fs::read_dir(&temporary).expect("the temporary folder").flatten() {
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
