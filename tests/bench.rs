@@ -84,7 +84,9 @@ fn the_figures_are_those_of_the_daemon() {
     }
     assert_eq!(daemon.metric("confab_messages_accepted_total"), acknowledged);
     let half = number(&summary["saturation"]["acknowledged_per_second"]) / 2.0;
-    assert_eq!(number(&summary["open_loop"]["rate"]), half.max(1.0));
+    // Numbers may differ in the last bit after they were written and read.
+    let rate = number(&summary["open_loop"]["rate"]);
+    assert!((rate / half.max(1.0) - 1.0).abs() < 1e-9, "{rate} is not half: {half}");
     assert_eq!(summary["interrupted"], false);
 }
 
