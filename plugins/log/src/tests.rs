@@ -216,7 +216,7 @@ fn retries_and_addresses() {
 
 #[test]
 fn who_changed_an_event_and_which_plugin_sent_it() {
-    let (sink, mut kit) = (Sink::default(), Kit::<Log>::new(json!({})).unwrap());
+    let (sink, mut kit) = (Sink::default(), kit(json!({})));
     let cx = kit.context_mut();
     (cx.sent_by, cx.session, cx.generation) = (Some("greeter".into()), None, 7);
     let mut outcome = Outcome::new(accepted(), Duration::from_millis(1));
