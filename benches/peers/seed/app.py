@@ -155,7 +155,8 @@ async def session(socket: WebSocket, user_id: str):
     try:
         while True:
             await handle(socket, user_id, orjson.loads(await socket.receive_text()))
-    except WebSocketDisconnect:
+    except (WebSocketDisconnect, RuntimeError):
+        # Gone, or gone while it was being answered.
         pass
     finally:
         manager.disconnect(user_id, socket)
