@@ -100,8 +100,9 @@ impl Daemon {
         metrics: PrometheusHandle,
     ) -> Result<Self, AppError> {
         let hangups = shutdown::hangups().map_err(AppError::new)?;
+        shutdown::survive_file_limits().map_err(AppError::new)?;
         let config = Arc::new(config);
-        raise_descriptor_limit(config.limits.connections);
+        let connections = raise_descriptor_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
         let public = bind("server.listen", config.server.listen)?;
         let admin = bind("server.admin_listen", config.server.admin_listen)?;
@@ -170,7 +171,7 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
-        daemon.serve_public(public, Arc::new(state));
+        daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -185,10 +186,10 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn serve_public(&self, listener: TcpListener, state: Arc<State>) {
+    fn serve_public(&self, listener: TcpListener, connections: usize, state: Arc<State>) {
         let serving = Serving {
             listener,
-            connections: self.config.limits.connections,
+            connections,
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
@@ -313,20 +314,32 @@ fn start_bus(
     Ok((Arc::new(LocalBus::new(Arc::clone(hub) as _)), None))
 }
 
-/// Takes all the file descriptors that the system allows, and says when they are too few.
-fn raise_descriptor_limit(connections: usize) {
+/// Takes all the file descriptors that the system allows. Returns how many connections there can
+/// be of those wanted: the store, the log and the admin listener must never go without.
+fn raise_descriptor_limit(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let needed = (connections + ADMIN_CONNECTIONS + OTHER_DESCRIPTORS) as u64;
-    if limit.is_some_and(|limit| limit < needed) {
+    let Some(limit) = limit else { return wanted };
+    let connections = connections_within(limit, wanted);
+    if connections < wanted {
         tracing::warn!(
             limit,
+            wanted,
             connections,
-            "fewer file descriptors than limits.connections needs: raise LimitNOFILE or ulimit -n"
+            "fewer file descriptors than limits.connections needs, so fewer connections: raise \
+             LimitNOFILE or ulimit -n"
         );
     }
+    connections
+}
+
+/// What is left for connections of so many file descriptors.
+fn connections_within(limit: u64, wanted: usize) -> usize {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let others = (ADMIN_CONNECTIONS + OTHER_DESCRIPTORS).min(limit / 2);
+    wanted.min(limit - others).max(1)
 }
 
 fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {

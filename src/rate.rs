@@ -1,4 +1,5 @@
-//! Rates: how much somebody may do over time, and how much at once.
+//! Rates: how much somebody may do over time, and how much at once; and how often the log says
+//! the same.
 
 use std::{
     hash::Hash,
@@ -83,9 +84,47 @@ impl<K: Eq + Hash + Clone> KeyedRate<K> {
     }
 }
 
+/// Lets something be said at most once in a period, and counts what was not said: for the log,
+/// which trouble that lasts must not fill.
+pub struct Seldom {
+    period: Duration,
+    said: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Seldom {
+    /// At most once in each `period`.
+    pub const fn new(period: Duration) -> Self {
+        Self { period, said: Mutex::new((None, 0)) }
+    }
+
+    /// Whether to say it now, and then how often it was not said since the last time.
+    pub fn due(&self, now: Instant) -> Option<u64> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, unsaid) = &mut *said;
+        if last.is_some_and(|last| now.saturating_duration_since(last) < self.period) {
+            *unsaid = unsaid.saturating_add(1);
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(unsaid))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seldom_counts_what_it_does_not_say() {
+        let seldom = Seldom::new(Duration::from_secs(10));
+        let start = Instant::now();
+        assert_eq!(seldom.due(start), Some(0));
+        for second in 1..10 {
+            assert_eq!(seldom.due(start + Duration::from_secs(second)), None);
+        }
+        assert_eq!(seldom.due(start + Duration::from_secs(10)), Some(9));
+        assert_eq!(seldom.due(start + Duration::from_secs(25)), Some(0));
+    }
 
     #[test]
     fn a_burst_and_then_the_rate() {

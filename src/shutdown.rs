@@ -1,4 +1,4 @@
-//! When to stop and when to reload: the signals.
+//! When to stop and when to reload: the signals, and one that must not stop the daemon.
 
 use std::io;
 
@@ -13,6 +13,16 @@ pub fn survive_hangups() {
     if let Ok(runtime) = runtime {
         let _ = runtime.block_on(async { hangups() });
     }
+}
+
+/// From here on a file that may not grow (a limit such as `LimitFSIZE=` of systemd) is an error of
+/// the call that writes it, as a full disk is. By default SIGXFSZ would end the process.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub fn survive_file_limits() -> io::Result<()> {
+    // What is installed stays when this is dropped.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// SIGHUP, by which operators ask for a reload. Those that come while nobody listens are one.

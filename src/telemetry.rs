@@ -128,6 +128,10 @@ fn describe() {
     describe_gauge!("confab_build_info", "The version that runs; always 1.");
     describe_gauge!("confab_websocket_connections", "Sessions open on this node.");
     describe_counter!("confab_websocket_closed_total", "Sessions that ended, by reason.");
+    describe_counter!(
+        "confab_connections_failed_total",
+        "Connections that could not be accepted, as when file descriptors run out."
+    );
     describe_counter!("confab_messages_accepted_total", "Messages stored for the first time.");
     describe_counter!("confab_messages_duplicate_total", "Retries of messages stored before.");
     describe_counter!(

@@ -11,6 +11,10 @@ pub const MAX_DISPLAY_NAME: usize = 64;
 /// The control characters (Unicode category Cc) that no text may hold: all but tab, line feed
 /// and carriage return. They could forge lines in logs and drive terminals.
 fn control_character(text: &str) -> Option<char> {
+    // Most texts are plain ASCII, which is looked through many bytes at a time.
+    if text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
+        return None;
+    }
     text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 

@@ -67,7 +67,7 @@ options = {{ content = true, max_size = "4KiB" }}
 
 [[plugins]]
 use = "log"
-options = {{ content = true }}
+options = {{ content = true, routine = "info" }}
 "#
     )
 }

@@ -235,7 +235,7 @@ options = {{ content = true }}
 use = "metrics"
 [[plugins]]
 use = "log"
-options = {{ content = true }}
+options = {{ content = true, routine = "info" }}
 "#
         ));
         let ready = || daemon.log().contains("a bot is ready").then_some(());

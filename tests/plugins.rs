@@ -64,7 +64,10 @@ options = { deny_words = ["monday"] }
 
 #[tokio::test]
 async fn events_are_counted_and_logged_without_their_content() {
-    let mut daemon = Daemon::start("[log]\nformat = \"json\"\n");
+    let mut daemon = Daemon::start(
+        "[[plugins]]\nuse = \"metrics\"\n[[plugins]]\nuse = \"log\"\n\
+         options = { routine = \"info\" }\n[log]\nformat = \"json\"\n",
+    );
     let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
     ann.say("@bob", "a secret text").await;
     ann.next().await;

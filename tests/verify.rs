@@ -37,9 +37,8 @@ fn a_daemon_that_is_killed_under_load_keeps_every_promise() {
     let number = |key: &str| found[key].as_u64().expect("a number");
     assert_eq!(number("unanswered"), 0);
     assert!(number("acknowledged") >= 4000);
-    // On a busy machine a plugin may need longer than it is given.
-    assert_eq!(number("acknowledged") + number("refused"), number("sent"));
-    assert_eq!(number("kept"), number("acknowledged"));
+    assert_eq!(number("acknowledged"), number("sent"));
+    assert_eq!(number("kept"), number("sent"), "in the history");
     assert_eq!(number("reconnects"), 3 * 4 * 2, "each device, after each kill");
     assert!(number("resent") > 0, "some were on their way");
     assert!(found["longest_gap_seconds"].as_f64() > Some(0.0));

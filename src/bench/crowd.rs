@@ -1,6 +1,6 @@
 //! The accounts that take part: made when they are missing, logged in when they exist.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -122,7 +122,6 @@ async fn many(
             })
             .buffered(AT_ONCE);
         let mut attempts = std::pin::pin!(attempts);
-        let began = Instant::now();
         loop {
             match attempts.try_next().await {
                 Ok(Some((account, registered))) => {
@@ -137,7 +136,7 @@ async fn many(
                 // Those after it were asked for too; they exist when they are tried again.
                 Err(error) => {
                     let Some(wait) = too_many(&error) else { return Err(error) };
-                    waiting.wait(wait, began).await;
+                    waiting.wait(wait).await;
                     break;
                 }
             }
@@ -163,7 +162,7 @@ async fn enter(
                 return Ok(account);
             }
             Err(error) => match too_many(&error) {
-                Some(wait) => waiting.wait(wait, Instant::now()).await,
+                Some(wait) => waiting.wait(wait).await,
                 None => return Err(error),
             },
         }
@@ -215,7 +214,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn wait(&mut self, time: Duration, _since: Instant) {
+    async fn wait(&mut self, time: Duration) {
         if self.waited.is_zero() {
             self.progress.say(&format!(
                 "the server allows only so many registrations and logins: waiting {} s as it \

@@ -18,6 +18,8 @@ mod stage;
 mod test;
 mod verify;
 
+pub use test::check_fixtures;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};

@@ -11,7 +11,10 @@ mod sequencer;
 mod sync;
 mod waiting;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Seen, Typing, User, UserId};
@@ -26,6 +29,7 @@ use crate::{
     config,
     directory::{Directory, Profile},
     hub::{AddError, CloseReason, Hub, Session, Ticket},
+    rate::Seldom,
     store::{ChangeLimit, Store, Timestamp},
     wire::{ClientFrame, Frame},
 };
@@ -285,11 +289,18 @@ impl Dispatch {
     }
 }
 
-/// Counts and logs what a store could not do. What it says may name hosts and files: it is for
-/// the operator alone.
+/// How often the log says that the store does not answer: an outage meets every batch.
+const TELL: Duration = Duration::from_secs(10);
+
+static TROUBLE: Seldom = Seldom::new(TELL);
+
+/// Counts what a store could not do, and logs it now and then. What it says may name hosts and
+/// files: it is for the operator alone.
 pub fn report(op: &'static str, error: &crate::store::StoreError) {
     if let crate::store::StoreError::Unavailable(why) = error {
         counter!("confab_store_errors_total", "op" => op).increment(1);
-        tracing::error!(op, error = %why.escape_debug(), "the store did not answer");
+        if let Some(untold) = TROUBLE.due(Instant::now()) {
+            tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
+        }
     }
 }

@@ -30,10 +30,14 @@ use super::{
     addresses::{Addresses, Place},
     client,
 };
+use crate::rate::Seldom;
 
 /// How long to wait after accepting failed, as it does when file descriptors run out: the
 /// server's loop would otherwise spin.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the log says so.
+const TELL: Duration = Duration::from_secs(10);
 
 /// The request line and the headers of one request, in bytes. The server's own bound is 400 KiB,
 /// which it would keep for everybody who never ends them.
@@ -63,6 +67,7 @@ pub struct Guarded {
     permits: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     bounds: Bounds,
+    trouble: Seldom,
 }
 
 impl Guarded {
@@ -77,6 +82,7 @@ impl Guarded {
             permits: Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS))),
             addresses: Arc::default(),
             bounds,
+            trouble: Seldom::new(TELL),
         })
     }
 }
@@ -109,7 +115,10 @@ impl Acceptor for Guarded {
             }
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotConnected {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    counter!("confab_connections_failed_total").increment(1);
+                    if let Some(untold) = self.trouble.due(std::time::Instant::now()) {
+                        tracing::warn!(%error, untold, "a connection could not be accepted");
+                    }
                     sleep(PAUSE).await;
                 }
                 Err(error)

@@ -21,8 +21,9 @@ use crate::{
 /// The queue of one session, filled from anywhere and emptied by the session's task.
 ///
 /// Invariant: the answers to the session's own messages leave in the order in which the
-/// messages arrived, whichever of them is stored first; and what is delivered after such an answer
-/// leaves after it, so that a conversation's `seq` ascends.
+/// messages arrived, whichever of them is stored first; and what is delivered after an echo in the
+/// same conversation leaves after it, so that a conversation's `seq` ascends. It waits for no other
+/// answer: an echo that is still to come has a higher `seq`.
 pub struct Outbox {
     inner: Mutex<Inner>,
     waker: AtomicWaker,
@@ -73,6 +74,19 @@ struct Owed {
     answer: Option<Option<Frame>>,
     /// What was delivered after it was known.
     behind: Vec<Frame>,
+}
+
+impl Owed {
+    /// Whether its answer is known, and stands before `later` in one conversation; what has no
+    /// place of its own waits for every known answer.
+    fn comes_before(&self, later: &Frame) -> bool {
+        let conversation = |frame: &Frame| frame.place.map(|place| place.conversation);
+        match (&self.answer, conversation(later)) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(answer), later) => answer.as_ref().and_then(conversation) == later,
+        }
+    }
 }
 
 /// What the session's task has to do.
@@ -215,7 +229,7 @@ impl Inner {
         }
         if self.known > 0
             && !frame.ephemeral
-            && let Some(owed) = self.owed.iter_mut().rfind(|owed| owed.answer.is_some())
+            && let Some(owed) = self.owed.iter_mut().rfind(|owed| owed.comes_before(&frame))
         {
             self.behind.0 += 1;
             self.behind.1 += frame.text.len();

@@ -6,6 +6,7 @@ mod changed_by;
 mod model;
 pub mod mongo;
 pub mod sqlite;
+mod timestamp;
 pub mod transfer;
 
 use std::{fmt, sync::Arc};
@@ -17,8 +18,9 @@ pub use changed_by::ChangedBy;
 pub use model::{
     Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
     ConversationPage, ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message,
-    NewMark, NewMessage, PeerRange, Timestamp,
+    NewMark, NewMessage, PeerRange,
 };
+pub use timestamp::Timestamp;
 
 /// Durable storage. Every method is safe to call concurrently; a method that changes something
 /// returns only when the change is durable. One conformance suite (`tests/store.rs`) holds for

@@ -8,61 +8,9 @@ use std::{
 };
 
 use confab_plugin::{UserId, Username};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use time::{
-    OffsetDateTime,
-    format_description::{FormatItem, well_known::Rfc3339},
-    macros::format_description,
-};
+use serde::{Serialize, Serializer};
 
-use super::ChangedBy;
-
-/// A moment, in milliseconds since 1970 in UTC. Written as RFC 3339 with milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// The machine's clock.
-    pub fn now() -> Self {
-        Self::from(SystemTime::now())
-    }
-}
-
-impl From<SystemTime> for Timestamp {
-    fn from(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-const RFC3339_MILLIS: &[FormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1_000_000;
-        let text = OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .ok()
-            .and_then(|time| time.format(RFC3339_MILLIS).ok())
-            .unwrap_or_else(|| "9999-12-31T23:59:59.999Z".into());
-        f.write_str(&text)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
-        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
-        i64::try_from(millis).map(Self).map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use super::{ChangedBy, Timestamp};
 
 /// Two users, in the order of their ids, so that both name the same conversation. A user may
 /// converse with themselves.
@@ -70,6 +18,9 @@ impl Serialize for Timestamp {
 pub struct Conversation(UserId, UserId);
 
 impl Conversation {
+    /// Length of the written form, in bytes.
+    const TEXT_LEN: usize = 2 * UserId::TEXT_LEN + 1;
+
     /// The conversation of these two, in either order.
     pub fn between(a: UserId, b: UserId) -> Self {
         Self(a.min(b), a.max(b))
@@ -84,18 +35,30 @@ impl Conversation {
     pub fn second(self) -> UserId {
         self.1
     }
+
+    /// Writes the text form into `buffer` and returns it, without an allocation.
+    fn encode(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
+        let mut id = [0; UserId::TEXT_LEN];
+        let (first, rest) = buffer.split_at_mut(UserId::TEXT_LEN);
+        first.copy_from_slice(self.0.encode(&mut id).as_bytes());
+        let (joint, second) = rest.split_at_mut(1);
+        joint.fill(b'_');
+        second.copy_from_slice(self.1.encode(&mut id).as_bytes());
+        // Ids are ASCII, so this never falls back.
+        std::str::from_utf8(buffer).unwrap_or_default()
+    }
 }
 
 /// `A_B`: the two ids joined, as in the name of the collection.
 impl fmt::Display for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.0, self.1)
+        f.write_str(self.encode(&mut [0; Self::TEXT_LEN]))
     }
 }
 
 impl Serialize for Conversation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.encode(&mut [0; Self::TEXT_LEN]))
     }
 }
 
@@ -318,4 +281,20 @@ pub struct Changes {
     pub marks: Vec<Mark>,
     /// Whether nothing that was asked for was left out.
     pub complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_conversation_joins_its_ids(a: u128, b: u128) {
+            let (a, b) = (UserId::from_u128(a), UserId::from_u128(b));
+            let written = Conversation::between(a, b).to_string();
+            prop_assert_eq!(written, format!("{}_{}", a.min(b), a.max(b)));
+        }
+    }
 }

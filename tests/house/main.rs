@@ -5,6 +5,7 @@
 mod documents;
 mod files;
 mod floors;
+mod fuzz;
 mod paths;
 mod plugins;
 mod source;

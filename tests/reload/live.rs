@@ -9,7 +9,7 @@ use crate::{
 
 /// A configuration whose only entry logs each event.
 fn logging(more: &str) -> String {
-    format!("[[plugins]]\nuse = \"log\"\n{more}")
+    format!("[[plugins]]\nuse = \"log\"\noptions = {{ routine = \"info\" }}\n{more}")
 }
 
 /// What the log says of a message.

@@ -124,6 +124,16 @@ impl Client {
         Self { account: account.clone(), socket }
     }
 
+    /// Opens a session on a connection that is there already.
+    pub async fn over(stream: std::net::TcpStream, account: &Account) -> Self {
+        let address = stream.peer_addr().expect("a peer");
+        stream.set_nonblocking(true).expect("set");
+        let stream = MaybeTlsStream::Plain(TcpStream::from_std(stream).expect("a stream"));
+        let url = format!("ws://{address}/ws/{}?token={}", account.id, account.token);
+        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("a session");
+        Self { account: account.clone(), socket }
+    }
+
     /// Tries to connect to `path` with these headers; the status of a refusal, and its body.
     pub async fn try_connect(
         address: &str,
@@ -153,6 +163,11 @@ impl Client {
     /// Sends a frame.
     pub async fn send(&mut self, frame: Value) {
         self.send_raw(Message::text(frame.to_string())).await;
+    }
+
+    /// Sends a frame, or says how the session ended.
+    pub async fn try_send(&mut self, frame: String) -> Result<(), End> {
+        self.socket.send(Message::text(frame)).await.map_err(|_| End::Cut)
     }
 
     /// Sends anything.

@@ -19,6 +19,9 @@ const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
 /// `nodes`: `tests/run` does so.
 const BACKEND: &str = "CONFAB_TEST_BACKEND";
 
+/// Where the daemon listens; a free port of the loopback unless its variables say otherwise.
+const LISTEN: &str = "CONFAB_SERVER__LISTEN";
+
 /// The shared MongoDB and Redis, and a name for one daemon's own part of them.
 struct Backends {
     mongo: String,
@@ -120,8 +123,40 @@ impl Daemon {
         Some(node)
     }
 
+    /// Starts a daemon with this configuration and these variables. With a folder for its `data`,
+    /// it is always on the embedded store.
+    pub fn start_with(toml: &str, data: Option<&Path>, more: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        configure(folder.path(), toml);
+        let own = folder.path().join("data");
+        let path = |path: &Path| path.display().to_string();
+        let mut variables = vec![
+            ("CONFAB_CONFIG".to_owned(), path(&folder.path().join("confab.toml"))),
+            ("CONFAB_STORE__PATH".to_owned(), path(data.unwrap_or(&own))),
+        ];
+        variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let backends = Backends::wanted().filter(|_| data.is_none());
+        variables.extend(backends.into_iter().flat_map(Backends::variables));
+        let daemon = Self::spawned(Path::new(env!("CARGO_BIN_EXE_confab")), folder, variables);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Starts a daemon that may have this many file descriptors.
+    pub fn start_limited(descriptors: usize, toml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (program, script) = (env!("CARGO_BIN_EXE_confab"), folder.path().join("limited"));
+        let limited = format!("#!/bin/sh\nulimit -n {descriptors}\nexec '{program}'\n");
+        fs::write(&script, limited).expect("written");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(&script, executable).expect("executable");
+        Self::start_program(&script, toml)
+    }
+
     fn spawned(program: &Path, folder: TempDir, variables: Vec<(String, String)>) -> Self {
-        let (child, public, admin) = spawn(program, folder.path(), "127.0.0.1:0", &variables);
+        let listen = variables.iter().find(|(name, _)| name == LISTEN);
+        let listen = listen.map_or("127.0.0.1:0", |(_, listen)| listen).to_owned();
+        let (child, public, admin) = spawn(program, folder.path(), &listen, &variables);
         Self { program: program.into(), variables, child, folder, public, admin }
     }
 
@@ -264,7 +299,7 @@ fn spawn(
     let mut child = Command::new(program)
         .env_clear()
         .envs(variables.iter().cloned())
-        .env("CONFAB_SERVER__LISTEN", listen)
+        .env(LISTEN, listen)
         .env("CONFAB_SERVER__ADMIN_LISTEN", "127.0.0.1:0")
         .current_dir(folder)
         .stdin(Stdio::null())

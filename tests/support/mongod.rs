@@ -21,7 +21,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A server.
 pub struct Mongod {
     folder: TempDir,
+    host: String,
     port: u16,
+    /// What its command line begins with.
+    command: Vec<String>,
     arguments: Vec<String>,
     process: Option<Child>,
     is_member: bool,
@@ -30,9 +33,16 @@ pub struct Mongod {
 impl Mongod {
     /// A replica set of one member, which is its primary.
     pub async fn replica_set() -> Self {
+        Self::replica_set_at("127.0.0.1", &[]).await
+    }
+
+    /// The same at this address, by a command that runs others, such as in a namespace.
+    pub async fn replica_set_at(host: &str, command: &[&str]) -> Self {
         let mut server = Self::new(&["--replSet", "rs0", "--oplogSize", "64"], true);
+        server.host = host.to_owned();
+        server.command = command.iter().map(|&word| word.to_owned()).collect();
         server.start();
-        let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", server.port) };
+        let member = doc! { "_id": 0, "host": format!("{host}:{}", server.port) };
         let set = doc! { "_id": "rs0", "members": [member] };
         let initiate = doc! { "replSetInitiate": set };
         let client = server.direct().await;
@@ -58,18 +68,28 @@ impl Mongod {
         // The kernel does not give a port again soon, so it is free until the server takes it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let arguments = more.iter().map(|&argument| argument.to_owned()).collect();
-        Self { folder: tempfile::tempdir().unwrap(), port, arguments, process: None, is_member }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            host: "127.0.0.1".to_owned(),
+            port,
+            command: Vec::new(),
+            arguments,
+            process: None,
+            is_member,
+        }
     }
 
     /// Starts the server; again on the same port and data after it was killed.
     pub fn start(&mut self) {
-        let program = std::env::var_os("CONFAB_MONGOD").expect(
+        let program = std::env::var("CONFAB_MONGOD").expect(
             "CONFAB_MONGOD is not set: this test needs a mongod to kill, and tests/run fetches one",
         );
         assert!(self.process.is_none(), "it runs");
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
-        let process = Command::new(program)
-            .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
+        let words: Vec<String> = self.command.iter().cloned().chain([program]).collect();
+        let process = Command::new(&words[0])
+            .args(&words[1..])
+            .args(["--bind_ip", &self.host, "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .args(["--port", &self.port.to_string(), "--dbpath"])
             .arg(self.folder.path())
@@ -116,16 +136,16 @@ impl Mongod {
     /// How clients reach it.
     pub fn uri(&self) -> String {
         let set = if self.is_member { "?replicaSet=rs0" } else { "" };
-        format!("mongodb://127.0.0.1:{}/{set}", self.port)
+        format!("mongodb://{}:{}/{set}", self.host, self.port)
     }
 
     /// How this user reaches it.
     pub fn uri_as(&self, user: &str, password: &str) -> String {
-        format!("mongodb://{user}:{password}@127.0.0.1:{}/?authSource=admin", self.port)
+        format!("mongodb://{user}:{password}@{}:{}/?authSource=admin", self.host, self.port)
     }
 
     async fn direct(&self) -> Client {
-        let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port);
+        let uri = format!("mongodb://{}:{}/?directConnection=true", self.host, self.port);
         let mut options = ClientOptions::parse(uri).await.unwrap();
         options.server_selection_timeout = Some(Duration::from_secs(5));
         Client::with_options(options).unwrap()

@@ -32,7 +32,10 @@ pub fn shared_url() -> String {
 pub struct RedisServer {
     child: Option<Child>,
     folder: TempDir,
+    host: String,
     port: u16,
+    /// What its command line begins with.
+    command: Vec<String>,
     options: Vec<String>,
 }
 
@@ -47,10 +50,26 @@ impl RedisServer {
     /// # Panics
     /// When the program is not named or does not start.
     pub fn with(options: &[&str]) -> Self {
-        let port = free_port();
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self { child: None, folder, port, options };
+        Self::at("127.0.0.1", &[], options)
+    }
+
+    /// Starts a server at this address, by a command that runs others, such as in a namespace.
+    ///
+    /// # Panics
+    /// When the program is not named or does not start.
+    pub fn at(host: &str, command: &[&str], options: &[&str]) -> Self {
+        let own = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let program = std::env::var(PROGRAM).unwrap_or_else(|_| {
+            panic!("set {PROGRAM} to the program redis-server, such as /usr/bin/redis-server")
+        });
+        let mut server = Self {
+            child: None,
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            host: host.to_owned(),
+            port: free_port(),
+            command: own(&[command, &[&program]].concat()),
+            options: own(options),
+        };
         server.start_again();
         server
     }
@@ -61,12 +80,21 @@ impl RedisServer {
     /// When it does not start.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| {
-            panic!("set {PROGRAM} to the program redis-server, such as /usr/bin/redis-server")
-        });
         let port = self.port.to_string();
-        let child = Command::new(program)
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        let child = Command::new(&self.command[0])
+            .args(&self.command[1..])
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                self.bind(),
+                "--protected-mode",
+                "no",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .arg("--dir")
             .arg(self.folder.path())
             .arg("--logfile")
@@ -85,18 +113,23 @@ impl RedisServer {
         }
     }
 
+    /// In a network of its own it listens on every wire.
+    fn bind(&self) -> &str {
+        if self.host == "127.0.0.1" { &self.host } else { "*" }
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
 
     /// Its URL, without a user.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}:{}", self.host, self.port)
     }
 
     /// Its URL for a user: `name:password`.
     pub fn url_for(&self, user: &str) -> String {
-        format!("redis://{user}@127.0.0.1:{}", self.port)
+        format!("redis://{user}@{}:{}", self.host, self.port)
     }
 
     /// Kills it.
@@ -133,7 +166,7 @@ impl RedisServer {
     }
 
     fn try_command(&self, commands: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect((&*self.host, self.port)).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).ok()?;
         stream.write_all(format!("{commands}\r\nQUIT\r\n").as_bytes()).ok()?;
         let mut answer = Vec::new();

@@ -17,6 +17,8 @@ const TATWEEL: char = '\u{640}';
 /// (full-width, mathematical and circled letters become plain ones, ligatures come apart) and
 /// without accents, with the byte range of the character in `text` that it came from. One step
 /// a character, whatever the text.
+///
+/// Invariant: gives at most three times as many characters as `text` has bytes.
 pub fn reduce(text: &str, mut sink: impl FnMut(char, Range<usize>)) {
     let mut base = '\0';
     for (start, c) in text.char_indices() {
@@ -25,6 +27,11 @@ pub fn reduce(text: &str, mut sink: impl FnMut(char, Range<usize>)) {
             continue;
         }
         if c.is_ascii() {
+            base = c;
+            sink(c, source);
+            continue;
+        }
+        if c == PHRASE {
             base = c;
             sink(c, source);
             continue;
@@ -41,6 +48,10 @@ pub fn reduce(text: &str, mut sink: impl FnMut(char, Range<usize>)) {
         });
     }
 }
+
+/// Stands for a whole phrase. The only character that would come apart into more than three times
+/// as many as it has bytes: into 18. It is an ornament, in which no other word can hide.
+const PHRASE: char = '\u{fdfa}';
 
 /// Whether the combining mark adorns `base` rather than spells a sound. Marks on Latin, Greek
 /// and Cyrillic letters, digits and signs always do; elsewhere the vowels, viramas, nuktas,
@@ -115,6 +126,31 @@ impl Reduced {
             Some([first, .., last]) => first.source.start..last.source.end,
             Some([only]) => only.source.clone(),
             _ => 0..0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::letters::Disguise;
+
+    #[test]
+    fn no_character_becomes_many() {
+        let disguise = Disguise { lookalikes: true, leet: true };
+        // Without the ideographs and syllables, which take time and come apart into three at most.
+        let all = ('\0'..'\u{3400}').chain('\u{a000}'..'\u{ac00}').chain('\u{f900}'..'\u{20000}');
+        for c in all.chain('\u{2f800}'..'\u{2fa20}') {
+            let text = c.to_string();
+            let (most, mut parts) = (3 * text.len(), 0);
+            reduce(&text, |_, _| parts += 1);
+            assert!(parts <= most, "U+{:04X}: {parts}", u32::from(c));
+            let reduced = Reduced::new(&text, true).text().chars().count();
+            assert!(reduced <= most, "U+{:04X}: {reduced} as Latin", u32::from(c));
+            for capitals_first in [false, true] {
+                let letters = disguise.letters(&text, capitals_first).len();
+                assert!(letters <= most, "U+{:04X}: {letters} letters", u32::from(c));
+            }
         }
     }
 }

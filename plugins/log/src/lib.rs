@@ -26,6 +26,9 @@ const MAX_CONTENT: usize = 65_536;
 pub struct Options {
     /// The level of the lines: error, warn, info, debug or trace.
     pub level: Level,
+    /// The level of the lines of what goes on all the time: messages, typing and read marks that
+    /// were accepted. They are most lines by far.
+    pub routine: Level,
     /// Which outcomes are logged: any of accepted, denied, dropped, failed.
     #[schemars(length(min = 1))]
     pub only: Vec<Sort>,
@@ -42,10 +45,22 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             level: Level::Info,
+            routine: Level::Debug,
             only: vec![Sort::Accepted, Sort::Denied, Sort::Dropped, Sort::Failed],
             content: false,
             content_limit: 256,
             address: true,
+        }
+    }
+}
+
+impl Options {
+    fn level_of(&self, event: &Event, decision: &Decision) -> Level {
+        match (event, decision) {
+            (Event::Message(_) | Event::Typing(_) | Event::Seen(_), Decision::Accepted { .. }) => {
+                self.routine
+            }
+            _ => self.level,
         }
     }
 }
@@ -147,7 +162,7 @@ impl Plugin for Log {
         if !self.options.only.iter().any(|sort| sort.holds(&outcome.decision)) {
             return;
         }
-        match self.options.level {
+        match self.options.level_of(event, &outcome.decision) {
             Level::Error => line!(ERROR, self, cx, event, outcome),
             Level::Warn => line!(WARN, self, cx, event, outcome),
             Level::Info => line!(INFO, self, cx, event, outcome),

@@ -36,9 +36,16 @@ impl Sink {
     }
 }
 
+/// An entry of these options, whose routine lines are heard unless they say otherwise.
+fn kit(mut options: Value) -> Kit<Log> {
+    let given = options.as_object_mut().unwrap();
+    given.entry("routine").or_insert(json!("info"));
+    Kit::new(options).unwrap()
+}
+
 /// The JSON lines that an entry of these options writes while `test` runs.
 fn lines(options: Value, test: impl FnOnce(&Kit<Log>)) -> Vec<Value> {
-    let (sink, kit) = (Sink::default(), Kit::<Log>::new(options).unwrap());
+    let (sink, kit) = (Sink::default(), kit(options));
     let writer = sink.clone();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -51,7 +58,7 @@ fn lines(options: Value, test: impl FnOnce(&Kit<Log>)) -> Vec<Value> {
 
 /// The text lines, likewise.
 fn text(options: Value, test: impl FnOnce(&Kit<Log>)) -> String {
-    let (sink, kit) = (Sink::default(), Kit::<Log>::new(options).unwrap());
+    let (sink, kit) = (Sink::default(), kit(options));
     let writer = sink.clone();
     let subscriber =
         tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
@@ -178,13 +185,19 @@ fn only_the_outcomes_asked_for_are_logged() {
 #[test]
 fn lines_have_the_level_asked_for() {
     for level in ["error", "warn", "info", "debug", "trace"] {
-        let lines = lines(json!({"level": level}), |kit| {
-            kit.after(&message("x"), accepted());
+        let lines = lines(json!({"level": level, "routine": "trace"}), |kit| {
+            kit.after(&message("x"), decisions()[1].clone());
+            kit.after(&events()[0], accepted());
+            for event in &events()[3..6] {
+                kit.after(event, accepted());
+            }
         });
-        assert_eq!(lines[0]["level"], level.to_uppercase());
+        let levels: Vec<_> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+        let level = level.to_uppercase();
+        assert_eq!(levels, [&*level, &*level, "TRACE", "TRACE", "TRACE"]);
     }
     // tracing's own default filter ends at info.
-    let hidden = text(json!({"level": "debug"}), |kit| {
+    let hidden = text(json!({"routine": "debug"}), |kit| {
         kit.after(&message("x"), accepted());
     });
     assert_eq!(hidden, "");

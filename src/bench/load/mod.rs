@@ -134,8 +134,14 @@ async fn watch(
             return now.min(length);
         }
         let settled = acknowledged + sum(|live| live.refused.get() + live.given_up.get());
+        // A generator that is late has messages to send yet.
+        let all_sent = match load.drive {
+            Drive::Window(_) => true,
+            Drive::Rate(_) => sum(|live| live.finished.get()) == sessions,
+        };
         // What a session that ended would have received cannot be waited for.
-        let drained = settled >= sum(|live| live.sent.get())
+        let drained = all_sent
+            && settled >= sum(|live| live.sent.get())
             && (ended > 0 || sum(|live| live.delivered.get()) >= acknowledged);
         if now >= length + DRAIN || now >= length + TICK && drained {
             return length;

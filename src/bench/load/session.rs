@@ -47,6 +47,8 @@ pub struct SessionLoad {
     blocked: bool,
     /// When it took more again.
     unblocked_at: u64,
+    /// In an open loop: it has sent all it had to.
+    finished: bool,
 }
 
 impl SessionLoad {
@@ -70,6 +72,7 @@ impl SessionLoad {
             unflushed: false,
             blocked: false,
             unblocked_at: 0,
+            finished: false,
         }
     }
 
@@ -177,6 +180,11 @@ impl SessionLoad {
                 }
             }
         }
+        if let Pace::Rate(schedule) = &self.shift.pace
+            && schedule.of_sender(self.place, self.next.into()).is_none()
+        {
+            self.finish();
+        }
         if self.unflushed {
             match self.socket.poll_flush_unpin(cx) {
                 Poll::Ready(flushed) => {
@@ -203,6 +211,13 @@ impl SessionLoad {
                 let due = schedule.of_sender(self.place, self.next.into())?;
                 (due <= now).then_some(Some(due))
             }
+        }
+    }
+
+    fn finish(&mut self) {
+        if !self.finished {
+            self.finished = true;
+            self.shift.live.finished.increment();
         }
     }
 
@@ -242,6 +257,7 @@ impl Future for SessionLoad {
         }
         this.give_up();
         if let Err(reason) = result {
+            this.finish();
             this.shift.live.ended.increment();
             tally::count(&mut this.shift.tally.borrow_mut().ended, &reason);
         }

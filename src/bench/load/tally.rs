@@ -80,6 +80,8 @@ pub struct Live {
     pub given_up: Count,
     /// Messages that recipients have received.
     pub delivered: Count,
+    /// Sessions that have sent all they had to, in an open loop, or have ended.
+    pub finished: Count,
     /// Sessions that ended.
     pub ended: Count,
     /// Whether the thread is to stop.

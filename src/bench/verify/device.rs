@@ -28,6 +28,9 @@ use super::{
 /// The close code of a session whose token has expired.
 const TOKEN_EXPIRED: u16 = 4401;
 
+/// The close code of a session that broke a rule, and how long a client then stays away.
+const POLICY: (u16, Duration) = (1008, Duration::from_secs(15));
+
 /// One server or several: never none.
 #[derive(Clone, Debug)]
 pub struct Targets {
@@ -250,7 +253,7 @@ impl Device {
         if cut.code == Some(TOKEN_EXPIRED) {
             self.login().await;
         }
-        self.wait(None).await;
+        self.wait((cut.code == Some(POLICY.0)).then_some(POLICY.1)).await;
     }
 
     /// Waits a while, shorter if the time is over.

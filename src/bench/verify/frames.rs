@@ -75,7 +75,7 @@ impl Refusal<'_> {
     /// be refused again.
     pub fn wait(&self) -> Option<Duration> {
         const AT_ONCE: Duration = Duration::from_millis(500);
-        let passing = ["unavailable", "overloaded", "rate_limited", "internal"];
+        let passing = ["unavailable", "overloaded", "rate_limited", "plugin_failed", "internal"];
         match self.retry_after {
             Some(seconds) => Some(Duration::from_secs(seconds)),
             None => passing.contains(&&*self.code).then_some(AT_ONCE),

@@ -38,7 +38,7 @@ mod backoff;
 mod channel;
 mod metrics;
 mod outage;
-mod parcel;
+pub mod parcel;
 mod pool;
 mod probe;
 mod publisher;

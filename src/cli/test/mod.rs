@@ -58,6 +58,19 @@ pub(super) struct Test {
     json: bool,
 }
 
+/// Reads a file of fixtures and checks all that can be known without the configuration it names.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn check_fixtures(path: &Path, manifests: &[Manifest]) -> Result<(), ConfigErrors> {
+    let (file, fixtures) = Fixtures::read(path, manifests)?;
+    let problems = fixtures.plugins.as_deref().map(|chain| fixtures.check_names(chain));
+    match problems {
+        Some(problems) if !problems.is_empty() => Err(file.errors(problems)),
+        _ => Ok(()),
+    }
+}
+
 /// A file whose tests can be run.
 struct Ready {
     file: StrictFile,

@@ -7,6 +7,10 @@ use futures_util::task::noop_waker_ref;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::*;
+use crate::{
+    store::{Conversation, Timestamp},
+    wire::Place,
+};
 
 fn session(frames: usize, bytes: u64) -> Arc<Session> {
     let limits = limits(frames, bytes);
@@ -119,6 +123,30 @@ fn what_is_delivered_after_an_answer_leaves_after_it() {
     one.echo(frame("one", false));
     session.outbox().push(frame("last", false));
     assert_eq!(take(&session).unwrap().0, ["one", "two", "after two", "last"]);
+}
+
+/// A message between ann and bob, or ann and cat.
+fn message(text: &str, peer: UserId, seq: u64) -> Frame {
+    let conversation = Conversation::between(testkit::ann(), peer);
+    let place = Place { conversation, seq, from: peer, at: Timestamp(0) };
+    Frame { place: Some(place), ..frame(text, false) }
+}
+
+#[test]
+fn what_is_delivered_waits_for_no_echo_with_a_higher_seq() {
+    let (bob, cat) = (UserId::from_u128(2), UserId::from_u128(3));
+    let session = session(100, 1000);
+    let [to_bob, refused] = [(); 2].map(|()| Ticket::take(&session, None));
+    let to_cat = Ticket::take(&session, None);
+    refused.echo(frame("error", false));
+    to_cat.echo(message("cat 1", cat, 1));
+    session.outbox().push(message("bob 1", bob, 1));
+    session.outbox().push(message("cat 2", cat, 2));
+    let (frames, _) = take(&session).unwrap();
+    assert_eq!(frames, ["bob 1"], "a refusal or another conversation holds it up");
+    to_bob.echo(message("bob 2", bob, 2));
+    let (frames, _) = take(&session).unwrap();
+    assert_eq!(frames, ["bob 2", "error", "cat 1", "cat 2"]);
 }
 
 #[test]

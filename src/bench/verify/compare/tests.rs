@@ -1,3 +1,5 @@
+//! Each kind of defect is found, and nothing else.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,4 @@
+//! The target `fixtures` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| confab_fuzz::run("fixtures", data));
