@@ -37,13 +37,14 @@ pub fn all_kept(what: &str, (status, found): &(i32, Value)) {
     let of = |key| number(found, key);
     let seconds = |key: &str| found[key].as_f64().expect("a time");
     println!(
-        "{what}: {} acknowledged, {} resent, {} reconnects, {} holes, longest gap {:.3} s, \
+        "{what}: {} acknowledged, {} resent, {} reconnects, {} holes, {} overtaken, longest gap {:.3} s, \
          longest wait for an echo {:.3} s; lost, doubled, out of order, missed: {counts:?}; \
          cuts {}, failed connects {}, errors {}",
         of("acknowledged"),
         of("resent"),
         of("reconnects"),
         of("holes"),
+        of("overtaken"),
         seconds("longest_gap_seconds"),
         seconds("longest_acknowledgement_seconds"),
         found["cuts"],

@@ -87,8 +87,11 @@ pub struct Acknowledged {
 /// How a message reached a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// A `message` frame: a delivery, or the echo of a message sent for the first time.
+    /// A `message` frame with another device's message.
     Live,
+    /// A `message` frame with a message of its own, sent on this session: it comes as soon as the
+    /// node has stored it, and so may overtake what another node stored before.
+    Echo,
     /// A `message` frame that answers a message sent again: it shows the stored original, whose
     /// place may be an old one.
     Answer,
