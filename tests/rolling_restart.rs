@@ -75,7 +75,17 @@ async fn clients_see_no_more_of_a_rolling_restart_than_reconnects() {
     }
     let balancer = Balancer::start(&[nodes[0].address(), nodes[1].address()]).await;
     // A rate that leaves the machine room for the restart.
-    let options = ["--pairs", "4", "--rate", "300", "--window", "16", "--seen-every", "20"];
+    let options = [
+        "--pairs",
+        "4",
+        "--rate",
+        "300",
+        "--window",
+        "16",
+        "--seen-every",
+        "20",
+        "--several-nodes",
+    ];
     let run = Run::start(&[balancer.url()], &[&options[..], &["--duration", "24h"]].concat());
     flow(&nodes);
     let mut drains = Vec::new();

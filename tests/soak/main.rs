@@ -32,8 +32,7 @@ use support::{Daemon, wait::until};
 /// From this time on the slope is bounded: what is shorter shows the caches being filled.
 const LONG: Duration = Duration::from_secs(600);
 
-/// MiB an hour that memory may grow by in a long soak. At these rates, 50 bytes that stay behind
-/// of each message would be 50 MiB an hour.
+/// MiB an hour that memory may grow by in a long soak: docs/endurance.md says why.
 const SLOPE: f64 = 24.0;
 
 /// MiB that memory may grow by after the warm-up of a short soak: SQLite's page caches take up to
@@ -49,7 +48,8 @@ fn configuration(chain: &str) -> String {
 /// Two chains that let the load pass, with plugins that remember something of each user.
 const CHAINS: [&str; 2] = [
     "[[plugins]]\nuse = \"metrics\"\n[[plugins]]\nuse = \"filter\"\n\
-     options = { deny = [\"https?://\"] }\n[[plugins]]\nuse = \"ratelimit\"\nmode = \"shadow\"\n",
+     options = { deny = [\"https?://\"] }\n[[plugins]]\nuse = \"ratelimit\"\nmode = \"shadow\"\n\
+     [[plugins.options.rules]]\nper = \"user\"\nkinds = [\"message\"]\nevents = 5\nburst = 20\n",
     "[[plugins]]\nuse = \"spam\"\nmode = \"shadow\"\n[[plugins]]\nuse = \"metrics\"\n\
      [[plugins]]\nuse = \"log\"\n",
 ];
@@ -84,8 +84,9 @@ async fn reload(daemon: &Daemon, end: Instant, pause: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_flat_and_nothing_stays_behind() {
-    let time: humantime::Duration = variable("CONFAB_SOAK", Duration::from_secs(15).into());
-    let time = Duration::from(time);
+    let time: confab_plugin::Duration =
+        variable("CONFAB_SOAK", confab_plugin::Duration::from_secs(15));
+    let time = time.0;
     let rate: u32 = variable("CONFAB_SOAK_RATE", 300);
     let daemon = Daemon::start(&configuration(CHAINS[0]));
     let id = daemon.id();

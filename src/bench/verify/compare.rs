@@ -185,6 +185,7 @@ impl Comparison<'_> {
 
     /// What one device received, against the order on each session and against the history.
     fn check_view(&mut self, view: &View, history: &[Entry]) {
+        let conversation = self.conversation;
         let mut session = None;
         let mut live: HashMap<u32, Key> = HashMap::new();
         // What others sent, and the echoes.
@@ -199,8 +200,8 @@ impl Comparison<'_> {
             }
             if matches!(arrival.how, How::Live | How::Echo) {
                 let delivered = arrival.how == How::Live;
-                // An echo comes after all that this device was shown before it.
-                let before = if delivered { last } else { last.max(echoed) };
+                let may_be_overtaken = delivered && conversation.several_nodes;
+                let before = if may_be_overtaken { last } else { last.max(echoed) };
                 if live.insert(arrival.seq, key) == Some(key) {
                     let what = || format!("delivered twice on one session of {}", view.name);
                     self.tell(|f| &mut f.doubled, key, &[seq], what);

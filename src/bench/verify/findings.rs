@@ -65,9 +65,8 @@ pub struct Findings {
     pub out_of_order: Count,
     /// In the history, and not in a view: one each message and view.
     pub missed: Count,
-    /// Deliveries after the echo of a message with a later place, on one session. No broken
-    /// promise: the echo waits for the store alone, and not for what another node stored before.
-    /// On one node there are none.
+    /// Deliveries after the echo of a message with a later place, on one session, where several
+    /// nodes may do so: no broken promise. On one node they are out of order.
     pub overtaken: u64,
 }
 

@@ -132,6 +132,9 @@ pub struct Conversation {
     pub acknowledged: Vec<Acknowledged>,
     /// The devices of both users.
     pub views: Vec<View>,
+    /// Whether several nodes store in it: then an echo, which waits for the store alone, may
+    /// overtake what another node stored before.
+    pub several_nodes: bool,
 }
 
 /// A message in the daemon's history.
