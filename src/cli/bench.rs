@@ -207,6 +207,7 @@ impl Bench {
     }
 
     fn verification(self) -> Result<Options, String> {
+        let several_nodes = self.verify.several_nodes || self.urls.len() > 1;
         let mut urls = self.urls.into_iter();
         let first = urls.next().ok_or("no URL")?;
         let pairs = u32::try_from(self.pairs).ok().filter(|pairs| (1..=50_000).contains(pairs));
@@ -220,6 +221,7 @@ impl Bench {
             settle: self.verify.settle,
             listeners: !self.verify.one_device,
             seen_every: self.verify.seen_every,
+            several_nodes,
         })
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Verify {
     /// Let users have one device: without, a second one of each listens
     #[arg(long, requires = "verify")]
     pub(super) one_device: bool,
+    /// The server is several nodes behind the one URL of a balancer; several URLs say so already.
+    /// Then an echo may overtake what another node stored before it
+    #[arg(long, requires = "verify")]
+    pub(super) several_nodes: bool,
 }
 
 /// Verifies until the time is over or `stop` is cancelled, and tells the result.

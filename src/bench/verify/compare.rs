@@ -185,26 +185,34 @@ impl Comparison<'_> {
 
     /// What one device received, against the order on each session and against the history.
     fn check_view(&mut self, view: &View, history: &[Entry]) {
+        let conversation = self.conversation;
         let mut session = None;
         let mut live: HashMap<u32, Key> = HashMap::new();
-        let mut last = 0;
+        // What others sent, and the echoes.
+        let (mut last, mut echoed) = (0, 0);
         let mut told = HashSet::new();
         let mut has: HashSet<Key> = HashSet::with_capacity(view.arrivals.len());
         for arrival in &view.arrivals {
             let (key, seq) = (arrival.key, u64::from(arrival.seq));
             if session != Some(arrival.session) {
-                (session, last) = (Some(arrival.session), 0);
+                (session, last, echoed) = (Some(arrival.session), 0, 0);
                 live.clear();
             }
-            if arrival.how == How::Live {
+            if matches!(arrival.how, How::Live | How::Echo) {
+                let delivered = arrival.how == How::Live;
+                let may_be_overtaken = delivered && conversation.several_nodes;
+                let before = if may_be_overtaken { last } else { last.max(echoed) };
                 if live.insert(arrival.seq, key) == Some(key) {
                     let what = || format!("delivered twice on one session of {}", view.name);
                     self.tell(|f| &mut f.doubled, key, &[seq], what);
-                } else if seq <= last && told.insert(key) {
-                    let what = || format!("{} received it after {last}", view.name);
-                    self.tell(|f| &mut f.out_of_order, key, &[last, seq], what);
+                } else if seq <= before && told.insert(key) {
+                    let what = || format!("{} received it after {before}", view.name);
+                    self.tell(|f| &mut f.out_of_order, key, &[before, seq], what);
+                } else if seq < echoed {
+                    self.findings.overtaken += 1;
                 }
-                last = last.max(seq);
+                let furthest = if delivered { &mut last } else { &mut echoed };
+                *furthest = seq.max(*furthest);
             }
             if let Some(kept) = self.other_place(key, seq)
                 && told.insert(key)

@@ -59,11 +59,15 @@ pub struct Findings {
     /// One id at two places in the history, in the echoes or in one view: one each message and
     /// source. Or delivered twice on one session: one each time.
     pub doubled: Count,
-    /// A delivery not after the one before it on its session; an echo or a view that tells
+    /// A delivery not after the one before it on its session, an echo not after all before it; an
+    /// echo or a view that tells
     /// another place than the history; a place without a message in the history.
     pub out_of_order: Count,
     /// In the history, and not in a view: one each message and view.
     pub missed: Count,
+    /// Deliveries after the echo of a message with a later place, on one session, where several
+    /// nodes may do so: no broken promise. On one node they are out of order.
+    pub overtaken: u64,
 }
 
 impl Findings {
@@ -73,6 +77,7 @@ impl Findings {
         self.doubled.append(other.doubled);
         self.out_of_order.append(other.out_of_order);
         self.missed.append(other.missed);
+        self.overtaken += other.overtaken;
     }
 
     /// Whether every promise was kept.

@@ -87,8 +87,11 @@ pub struct Acknowledged {
 /// How a message reached a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// A `message` frame: a delivery, or the echo of a message sent for the first time.
+    /// A `message` frame with another device's message.
     Live,
+    /// A `message` frame with a message of its own, sent on this session: it comes as soon as the
+    /// node has stored it, and so may overtake what another node stored before.
+    Echo,
     /// A `message` frame that answers a message sent again: it shows the stored original, whose
     /// place may be an old one.
     Answer,
@@ -129,6 +132,9 @@ pub struct Conversation {
     pub acknowledged: Vec<Acknowledged>,
     /// The devices of both users.
     pub views: Vec<View>,
+    /// Whether several nodes store in it: then an echo, which waits for the store alone, may
+    /// overtake what another node stored before.
+    pub several_nodes: bool,
 }
 
 /// A message in the daemon's history.

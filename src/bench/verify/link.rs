@@ -29,6 +29,8 @@ pub struct Link {
     unflushed: bool,
     heard: Instant,
     pinged: Option<Instant>,
+    /// The close frame that came.
+    closed: Option<Cut>,
 }
 
 /// Why a session ended, in a few words that many cuts have in common.
@@ -50,7 +52,14 @@ impl Cut {
 impl Link {
     /// A new session's.
     pub fn new(socket: Socket, now: Instant) -> Self {
-        Self { socket, queue: VecDeque::new(), unflushed: false, heard: now, pinged: None }
+        Self {
+            socket,
+            queue: VecDeque::new(),
+            unflushed: false,
+            heard: now,
+            pinged: None,
+            closed: None,
+        }
     }
 
     /// Puts a frame into the queue; [`next`](Self::next) writes it.
@@ -92,6 +101,11 @@ impl Link {
     /// The cut.
     pub async fn next(&mut self) -> Result<Utf8Bytes, Cut> {
         loop {
+            if let Some(cut) = &self.closed {
+                let cut = cut.clone();
+                self.say_farewell().await;
+                return Err(cut);
+            }
             let message = poll_fn(|cx| self.poll_next(cx)).await;
             self.heard = Instant::now();
             self.pinged = None;
@@ -102,8 +116,8 @@ impl Link {
                     let reason = code.map_or("closed without a code".to_owned(), |code| {
                         format!("closed with {code}")
                     });
-                    self.say_farewell().await;
-                    return Err(Cut { reason, code });
+                    // Remembered, for the farewell may be cancelled.
+                    self.closed = Some(Cut { reason, code });
                 }
                 _ => {}
             }

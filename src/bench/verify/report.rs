@@ -141,6 +141,7 @@ impl Report {
             "sync",
             format!("{}, {}", counted(tally.sync_pages, "page"), counted(tally.holes, "hole")),
         );
+        row("overtaken by echoes", count(self.findings.overtaken));
         row("reconnects", count(tally.reconnects));
         row("cuts", kinds(&tally.cuts));
         row("failed connects", kinds(&tally.failed_connects));

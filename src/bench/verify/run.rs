@@ -52,6 +52,8 @@ pub struct Options {
     pub listeners: bool,
     /// A user tells what they have read before each so many of their messages; 0: never.
     pub seen_every: u32,
+    /// Whether the server is several nodes, also behind one target.
+    pub several_nodes: bool,
 }
 
 /// How far a run is.
@@ -256,6 +258,7 @@ async fn compare(
     let both = users.chunks_exact(2).zip(pairs).zip(told);
     let compared = stream::iter(both.map(|((users, mut conversation), told)| async move {
         let [ann, bob] = users else { return Ok(None) };
+        conversation.several_nodes = options.several_nodes;
         conversation.name = format!("{}_{}", (&ann.id).min(&bob.id), (&ann.id).max(&bob.id));
         let first = history::read(plan, ann, bob).await?;
         let second = history::read(plan, bob, ann).await?;

@@ -173,6 +173,7 @@ impl Device {
         let mut how = How::Live;
         if self.sends && key.user == self.me.index {
             self.acknowledge(key, message);
+            how = How::Echo;
             let known = message.seq <= session.newest || self.have.has(message.seq);
             if known && session.resent.contains(&key.n) {
                 how = How::Answer;
@@ -180,7 +181,7 @@ impl Device {
             }
         }
         self.note(key, message, how);
-        if how == How::Live {
+        if how != How::Answer {
             session.newest = session.newest.max(message.seq);
         }
         if self.have.has_hole() && !session.asking.is_busy() {

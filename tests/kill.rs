@@ -1,0 +1,71 @@
+//! Promises 1 to 4 through `kill -9`: a daemon that dies again and again under load, at any
+//! moment, loses nothing. On MongoDB and Redis there are two nodes, which die in turn.
+//!
+//! `CONFAB_KILLS=30 cargo test --release --test kill -- --nocapture`: see docs/endurance.md.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod support;
+#[allow(dead_code)]
+mod verify {
+    pub mod judge;
+    pub mod run;
+}
+
+use support::Daemon;
+use verify::{
+    judge::{LIMITS, accepted, all_kept, number, until_accepted, variable},
+    run::Run,
+};
+
+/// Pairs of the run; each has four devices.
+const PAIRS: u64 = 4;
+
+/// How many messages the next to die stores before it does, after the kill before.
+fn moment(kill: usize) -> f64 {
+    match kill % 3 {
+        // All clients have long been back.
+        0 => 1500.0,
+        // The first ones are back and send, others connect or ask for what they missed.
+        1 => 1.0,
+        // Anywhere between: a step of a multiplicative congruence.
+        _ => 1.0 + (kill * 7919 % 400) as f64,
+    }
+}
+
+#[test]
+fn every_promise_is_kept_by_a_daemon_that_is_killed_again_and_again() {
+    let kills: usize = variable("CONFAB_KILLS", 3);
+    let mut nodes = vec![Daemon::start(LIMITS)];
+    nodes.extend(nodes[0].another_node());
+    let urls: Vec<_> = nodes.iter().map(|node| node.url("")).collect();
+    let pairs = PAIRS.to_string();
+    let options = ["--pairs", &pairs, "--rate", "0", "--window", "32", "--seen-every", "20"];
+    let run = Run::start(&urls, &[&options[..], &["--duration", "24h"]].concat());
+    let mut amid_reconnects = 0;
+    for kill in 0..kills {
+        let next = kill % nodes.len();
+        let before = accepted(&nodes[next]);
+        until_accepted(&nodes[next], before + moment(kill));
+        let sessions: f64 = nodes.iter().map(sessions).sum();
+        amid_reconnects += usize::from(sessions < (PAIRS * 4) as f64);
+        nodes[next].kill();
+        nodes[next].start_again();
+    }
+    // Those who stay: the node that did not just start, if there is one.
+    let last = kills % nodes.len();
+    let before = accepted(&nodes[last]);
+    until_accepted(&nodes[last], before + 500.0);
+    let ended = run.end();
+    let backend = if nodes.len() > 1 { "two nodes" } else { "embedded" };
+    println!("{amid_reconnects} of {kills} kills while clients were still coming back");
+    all_kept(&format!("{kills} kills, {backend}"), &ended);
+    assert!(number(&ended.1, "reconnects") >= kills as u64, "{:#}", ended.1);
+    if nodes.len() == 1 {
+        assert_eq!(number(&ended.1, "overtaken"), 0, "one node delivers all in one order");
+    }
+    assert!(number(&ended.1, "resent") > 0, "some were on their way");
+}
+
+fn sessions(node: &Daemon) -> f64 {
+    node.metric("confab_websocket_connections")
+}
