@@ -1,11 +1,6 @@
 //! What a store keeps: accounts, conversations, messages, read marks.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use confab_plugin::{UserId, Username};
 use serde::{Serialize, Serializer};

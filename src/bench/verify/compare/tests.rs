@@ -58,6 +58,7 @@ fn run(entries: Vec<Entry>, cuts: &[Vec<usize>; 4]) -> Run {
             name: "ann_bob".to_owned(),
             acknowledged: entries.iter().map(echo).collect(),
             views: VIEWS.iter().zip(cuts).map(view).collect(),
+            several_nodes: false,
         },
         histories: [entries.clone(), entries],
     }
