@@ -42,14 +42,22 @@ fn every_promise_is_kept_by_a_daemon_that_is_killed_again_and_again() {
     let options = ["--pairs", &pairs, "--rate", "0", "--window", "32", "--seen-every", "20"];
     let run = Run::start(&urls, &[&options[..], &["--duration", "24h"]].concat());
     let mut amid_reconnects = 0;
+    let mut down: Option<usize> = None;
     for kill in 0..kills {
         let next = kill % nodes.len();
         let before = accepted(&nodes[next]);
         until_accepted(&nodes[next], before + moment(kill));
-        let sessions: f64 = nodes.iter().map(sessions).sum();
-        amid_reconnects += usize::from(sessions < (PAIRS * 4) as f64);
+        amid_reconnects += usize::from(sessions(&nodes[next]) < (PAIRS * 4) as f64);
         nodes[next].kill();
-        nodes[next].start_again();
+        if let Some(other) = down.take() {
+            nodes[other].start_again();
+        }
+        // The other node dies while the clients of this one come to it.
+        if nodes.len() > 1 && kill + 1 < kills && moment(kill + 1) <= 1.0 {
+            down = Some(next);
+        } else {
+            nodes[next].start_again();
+        }
     }
     // Those who stay: the node that did not just start, if there is one.
     let last = kills % nodes.len();
