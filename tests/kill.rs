@@ -11,9 +11,11 @@ mod verify {
     pub mod run;
 }
 
-use support::Daemon;
+use std::time::{Duration, Instant};
+
+use support::{Daemon, wait::DEADLINE};
 use verify::{
-    judge::{LIMITS, accepted, all_kept, number, until_accepted, variable},
+    judge::{LIMITS, accepted, all_kept, number, variable},
     run::Run,
 };
 
@@ -42,19 +44,22 @@ fn every_promise_is_kept_by_a_daemon_that_is_killed_again_and_again() {
     let options = ["--pairs", &pairs, "--rate", "0", "--window", "32", "--seen-every", "20"];
     let run = Run::start(&urls, &[&options[..], &["--duration", "24h"]].concat());
     let mut amid_reconnects = 0;
+    let mut down: Option<usize> = None;
     for kill in 0..kills {
-        let next = kill % nodes.len();
-        let before = accepted(&nodes[next]);
-        until_accepted(&nodes[next], before + moment(kill));
-        let sessions: f64 = nodes.iter().map(sessions).sum();
-        amid_reconnects += usize::from(sessions < (PAIRS * 4) as f64);
+        let next = until_stored(&nodes, down, moment(kill));
+        amid_reconnects += usize::from(sessions(&nodes[next]) < (PAIRS * 4) as f64);
         nodes[next].kill();
-        nodes[next].start_again();
+        if let Some(other) = down.take() {
+            nodes[other].start_again();
+        }
+        // The other node dies while the clients of this one come to it.
+        if nodes.len() > 1 && kill + 1 < kills && moment(kill + 1) <= 1.0 {
+            down = Some(next);
+        } else {
+            nodes[next].start_again();
+        }
     }
-    // Those who stay: the node that did not just start, if there is one.
-    let last = kills % nodes.len();
-    let before = accepted(&nodes[last]);
-    until_accepted(&nodes[last], before + 500.0);
+    until_stored(&nodes, None, 500.0);
     let ended = run.end();
     let backend = if nodes.len() > 1 { "two nodes" } else { "embedded" };
     println!("{amid_reconnects} of {kills} kills while clients were still coming back");
@@ -64,6 +69,21 @@ fn every_promise_is_kept_by_a_daemon_that_is_killed_again_and_again() {
         assert_eq!(number(&ended.1, "overtaken"), 0, "one node delivers all in one order");
     }
     assert!(number(&ended.1, "resent") > 0, "some were on their way");
+}
+
+/// Waits until one of the nodes that run has stored so many more messages: which one. That is where
+/// the clients are, so the nodes die in turn.
+fn until_stored(nodes: &[Daemon], down: Option<usize>, messages: f64) -> usize {
+    let running: Vec<_> = (0..nodes.len()).filter(|n| Some(*n) != down).collect();
+    let enough = running.iter().map(|n| (*n, accepted(&nodes[*n]) + messages)).collect::<Vec<_>>();
+    let started = Instant::now();
+    loop {
+        if let Some((node, _)) = enough.iter().find(|(n, enough)| accepted(&nodes[*n]) >= *enough) {
+            return *node;
+        }
+        assert!(started.elapsed() < DEADLINE, "no messages");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn sessions(node: &Daemon) -> f64 {

@@ -73,6 +73,8 @@ struct Followed {
 struct Track {
     next: u64,
     held: BTreeMap<u64, Envelope>,
+    /// The last that the bus brought, also if it is held no longer.
+    newest: u64,
     filling: bool,
 }
 
@@ -176,6 +178,7 @@ impl Deliver for Sequencer {
             counter!("confab_bus_copies_total").increment(1);
             return;
         }
+        track.newest = track.newest.max(seq);
         if seq == track.next || track.held.len() < MAX_HELD {
             track.held.insert(seq, envelope);
         }
@@ -205,40 +208,52 @@ impl Inner {
         self.lock(user).get_mut(&user)?.tracks.get_mut(&conversation).map(act)
     }
 
-    /// Fetches what is missing before the frames that are held.
+    /// Fetches what is missing before the newest frame that the bus brought.
+    ///
+    /// Nothing behind that one: a message that this node has just stored is on its way, as the
+    /// echo, to the session that sent it, and the store does not tell which session that is.
     async fn fill(&self, user: UserId, conversation: Conversation) {
-        for attempt in 1..=TRIES {
+        let mut attempt = 1;
+        while attempt <= TRIES {
+            let known = self.with(user, conversation, |track| (track.next, track.newest));
+            let Some((before, newest)) = known else { return };
             sleep(PATIENCE).await;
             let hole = self.with(user, conversation, |track| {
-                track.filling = !track.held.is_empty();
+                track.filling = track.next <= track.newest;
                 track.filling.then_some(track.next)
             });
             let Some(Some(next)) = hole else { return };
-            if let Err(attempt) =
-                self.fetch(user, conversation, next - 1).await.map_err(|()| attempt)
-            {
-                sleep(PATIENCE * attempt).await;
+            match self.fetch(user, conversation, next - 1, newest).await {
+                // A new hole is not the store's failure.
+                Ok(()) if next > before => attempt = 1,
+                Ok(()) => attempt += 1,
+                Err(()) => {
+                    sleep(PATIENCE * attempt).await;
+                    attempt += 1;
+                }
             }
         }
         // The store could not tell: go on after the hole, which the client's sync will close.
         counter!("confab_bus_holes_total").increment(1);
         self.with(user, conversation, |track| {
             track.filling = false;
-            if let Some((&seq, _)) = track.held.first_key_value() {
-                track.next = seq;
-            }
+            track.next = match track.held.first_key_value() {
+                Some((&seq, _)) => seq,
+                None => track.next.max(track.newest + 1),
+            };
             track.release(&*self.hub);
         });
     }
 
-    /// Delivers all that the store has after `after`.
+    /// Delivers what the store has after `after` up to `upto`.
     async fn fetch(
         &self,
         user: UserId,
         conversation: Conversation,
         mut after: u64,
+        upto: u64,
     ) -> Result<(), ()> {
-        loop {
+        while after < upto {
             let query = HistoryQuery { after: Some(after), before: None, limit: PAGE };
             let page = self.store.history(conversation, query).await.map_err(|error| {
                 report("history", &error);
@@ -246,7 +261,7 @@ impl Inner {
             let Some(last) = page.messages.last() else { return Ok(()) };
             after = last.seq;
             self.with(user, conversation, |track| {
-                for message in &page.messages {
+                for message in page.messages.iter().filter(|message| message.seq <= upto) {
                     track.take(user, message);
                     track.release(&*self.hub);
                 }
@@ -255,6 +270,7 @@ impl Inner {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     /// Delivers what the bus may have lost since then, to one user.
@@ -288,7 +304,7 @@ impl Inner {
                 if !self.follow(user, conversation, after) {
                     return Ok(());
                 }
-                self.fetch(user, conversation, after).await?;
+                self.fetch(user, conversation, after, u64::MAX).await?;
             }
             cursor = page.next;
             if cursor.is_none() {
@@ -329,7 +345,7 @@ impl Inner {
 
 impl Track {
     fn from(next: u64) -> Self {
-        Self { next, held: BTreeMap::new(), filling: false }
+        Self { next, held: BTreeMap::new(), newest: 0, filling: false }
     }
 
     /// A message from the store, unless a frame of it is held: that one knows which session has

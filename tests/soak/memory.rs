@@ -34,9 +34,14 @@ pub fn threads(id: u32) -> usize {
     status(id, "Threads") as usize
 }
 
-/// Open file descriptors.
-pub fn descriptors(id: u32) -> usize {
-    fs::read_dir(format!("/proc/{id}/fd")).expect("the process runs").count()
+/// Open file descriptors: those of the database, and all others.
+pub fn descriptors(id: u32) -> (usize, usize) {
+    let all = fs::read_dir(format!("/proc/{id}/fd")).expect("the process runs");
+    // One that was closed meanwhile leads nowhere.
+    let targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let of_database = |target: &std::path::PathBuf| target.to_string_lossy().contains("confab.db");
+    let (database, others): (Vec<_>, Vec<_>) = targets.partition(of_database);
+    (database.len(), others.len())
 }
 
 /// Takes a sample every second until it is told to stop.

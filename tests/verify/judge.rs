@@ -1,14 +1,10 @@
 //! What a run of `confab bench --verify` must have found when every promise was kept.
 
-use std::{
-    fmt::Display,
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, str::FromStr};
 
 use serde_json::Value;
 
-use crate::support::{Daemon, wait::DEADLINE};
+use crate::support::Daemon;
 
 /// No rates: a run is impatient.
 pub const LIMITS: &str = "[limits]\nframe_rate = 0\nauth_rate = 0\n[log]\nlevel = \"warn\"\n";
@@ -62,13 +58,4 @@ pub fn all_kept(what: &str, (status, found): &(i32, Value)) {
 /// How many messages this daemon has stored since it started.
 pub fn accepted(daemon: &Daemon) -> f64 {
     daemon.metric("confab_messages_accepted_total")
-}
-
-/// Waits until it has stored so many.
-pub fn until_accepted(daemon: &Daemon, messages: f64) {
-    let started = Instant::now();
-    while accepted(daemon) < messages {
-        assert!(started.elapsed() < DEADLINE, "no messages:\n{}", daemon.log());
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -378,3 +378,22 @@ proptest! {
         prop_assert_eq!(found[kind], 1);
     }
 }
+
+#[test]
+fn on_several_nodes_an_echo_may_overtake_and_nothing_else_may() {
+    let crossed = |several_nodes, first, second| {
+        let mut run = twenty();
+        run.conversation.several_nodes = several_nodes;
+        let arrivals = &mut run.conversation.views[3].arrivals;
+        arrivals.swap(10, 11);
+        (arrivals[10].how, arrivals[11].how) = (first, second);
+        (counts(&run)[2], findings(&run).overtaken)
+    };
+    assert_eq!(crossed(true, How::Echo, How::Live), (0, 1));
+    assert_eq!(crossed(false, How::Echo, How::Live), (1, 0));
+    for several_nodes in [true, false] {
+        assert_eq!(crossed(several_nodes, How::Live, How::Echo), (1, 0));
+        assert_eq!(crossed(several_nodes, How::Live, How::Live), (1, 0));
+        assert_eq!(crossed(several_nodes, How::Echo, How::Echo), (1, 0));
+    }
+}
