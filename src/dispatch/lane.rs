@@ -12,6 +12,7 @@ use super::{
     asker::Asker,
     fair::Amount,
     report,
+    rounds::Rounds,
     waiting::{Full, Waiting},
 };
 use crate::{
@@ -44,30 +45,34 @@ pub enum Job {
 /// A user's events of one conversation keep their order.
 pub struct Lanes {
     waiting: Arc<Waiting<Job>>,
+    rounds: Arc<Rounds>,
     tasks: TaskTracker,
 }
 
 impl Lanes {
-    pub fn start(store: &Arc<dyn Store>, bus: &Arc<dyn Bus>, limits: &config::Limits) -> Self {
-        let (count, tasks) = (store.lanes().max(1), TaskTracker::new());
+    /// As many as there are `rounds`.
+    pub fn start(
+        store: &Arc<dyn Store>,
+        bus: &Arc<dyn Bus>,
+        rounds: &Arc<Rounds>,
+        limits: &config::Limits,
+    ) -> Self {
+        let (count, tasks) = (rounds.lanes(), TaskTracker::new());
         let bounds =
             Amount { count: limits.store_queue, bytes: limits.store_queue_bytes.as_usize() };
         let waiting = Arc::new(Waiting::new(count, bounds));
         for number in 0..count {
             let lane = Lane::new(Arc::clone(store), Arc::clone(bus));
-            tasks.spawn(lane.run(Arc::clone(&waiting), number));
+            tasks.spawn(lane.run(Arc::clone(&waiting), Arc::clone(rounds), number));
         }
-        Self { waiting, tasks }
+        Self { waiting, rounds: Arc::clone(rounds), tasks }
     }
 
     /// Hands a job to its lane; answers it with `overloaded` when too much waits, of its user or
     /// in all.
     pub fn send(&self, job: Job) {
         let Some((from, to, text)) = job.parties() else { return };
-        let conversation = Conversation::between(from, to);
-        // The low bits of a ULID are random; either order of the two gives the same sum.
-        let sum = conversation.first().as_u128().wrapping_add(conversation.second().as_u128());
-        let lane = sum as usize % self.waiting.lanes();
+        let lane = self.rounds.lane(Conversation::between(from, to));
         if let Err((job, why)) = self.waiting.push(lane, from, text + OVERHEAD, job) {
             let refusal = match why {
                 Full::Overloaded(seconds) => {
@@ -180,10 +185,11 @@ impl Lane {
         }
     }
 
-    async fn run(self, waiting: Arc<Waiting<Job>>, number: usize) {
+    async fn run(self, waiting: Arc<Waiting<Job>>, rounds: Arc<Rounds>, number: usize) {
         let mut batch = Vec::new();
         while let Some(mut taken) = waiting.next(number, &mut batch).await {
             let batch = std::mem::take(&mut batch);
+            let round = rounds.begin(number);
             match AssertUnwindSafe(self.carry_out(batch)).catch_unwind().await {
                 Ok(None) => {}
                 // Batch by batch, each with its own timeout, the rest would wait too long.
@@ -194,6 +200,7 @@ impl Lane {
                 // A defect in a store must not end the lane: its tickets answer `internal`.
                 Err(_) => tracing::error!("storing a batch panicked: this is a defect"),
             }
+            drop(round);
             drop(taken);
         }
     }

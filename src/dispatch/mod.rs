@@ -7,6 +7,7 @@ mod in_flight;
 mod lane;
 mod message;
 mod originals;
+mod rounds;
 mod sequencer;
 mod sync;
 mod waiting;
@@ -38,6 +39,7 @@ pub use bots::DispatchBots;
 use in_flight::InFlight;
 use lane::{Job, Lanes};
 use originals::Originals;
+use rounds::Rounds;
 pub use sequencer::Sequencer;
 
 /// Takes events from sessions, and carries them out.
@@ -79,9 +81,13 @@ impl Dispatch {
         sequencer: Option<Arc<Sequencer>>,
         limits: &config::Limits,
     ) -> Self {
+        let rounds = match &sequencer {
+            Some(sequencer) => Arc::clone(sequencer.rounds()),
+            None => Arc::new(Rounds::new(store.lanes())),
+        };
         Self {
             chain: ArcSwap::new(chain),
-            lanes: Lanes::start(&store, &bus, limits),
+            lanes: Lanes::start(&store, &bus, &rounds, limits),
             originals: Originals::start(Arc::clone(&store), limits.store_queue),
             in_flight: Arc::default(),
             duplicates: counter!("confab_messages_duplicate_total"),

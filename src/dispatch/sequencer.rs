@@ -14,7 +14,7 @@ use confab_plugin::UserId;
 use metrics::counter;
 use tokio::{sync::Semaphore, time::sleep};
 
-use super::report;
+use super::{report, rounds::Rounds};
 use crate::{
     bus::{Deliver, Envelope},
     store::{Conversation, HistoryQuery, Message, Store, Timestamp},
@@ -57,6 +57,7 @@ pub struct Sequencer {
 struct Inner {
     hub: Arc<dyn Deliver>,
     store: Arc<dyn Store>,
+    rounds: Arc<Rounds>,
     shards: [Mutex<HashMap<UserId, Followed>>; SHARDS],
     catching_up: Semaphore,
 }
@@ -73,8 +74,6 @@ struct Followed {
 struct Track {
     next: u64,
     held: BTreeMap<u64, Envelope>,
-    /// The last that the bus brought, also if it is held no longer.
-    newest: u64,
     filling: bool,
 }
 
@@ -84,11 +83,17 @@ impl Sequencer {
         Self {
             inner: Arc::new(Inner {
                 hub,
+                rounds: Arc::new(Rounds::new(store.lanes())),
                 store,
                 shards: std::array::from_fn(|_| Mutex::default()),
                 catching_up: Semaphore::new(CATCHING_UP),
             }),
         }
+    }
+
+    /// The rounds in which this node stores.
+    pub(super) fn rounds(&self) -> &Arc<Rounds> {
+        &self.inner.rounds
     }
 
     /// Begins to follow a user: a session of theirs opens here. Notes how far their latest
@@ -178,7 +183,6 @@ impl Deliver for Sequencer {
             counter!("confab_bus_copies_total").increment(1);
             return;
         }
-        track.newest = track.newest.max(seq);
         if seq == track.next || track.held.len() < MAX_HELD {
             track.held.insert(seq, envelope);
         }
@@ -208,60 +212,51 @@ impl Inner {
         self.lock(user).get_mut(&user)?.tracks.get_mut(&conversation).map(act)
     }
 
-    /// Fetches what is missing before the newest frame that the bus brought.
-    ///
-    /// Nothing behind that one: a message that this node has just stored is on its way, as the
-    /// echo, to the session that sent it, and the store does not tell which session that is.
+    /// Fetches what is missing before the frames that are held.
     async fn fill(&self, user: UserId, conversation: Conversation) {
-        let mut attempt = 1;
-        while attempt <= TRIES {
-            let known = self.with(user, conversation, |track| (track.next, track.newest));
-            let Some((before, newest)) = known else { return };
+        for attempt in 1..=TRIES {
             sleep(PATIENCE).await;
             let hole = self.with(user, conversation, |track| {
-                track.filling = track.next <= track.newest;
+                track.filling = !track.held.is_empty();
                 track.filling.then_some(track.next)
             });
             let Some(Some(next)) = hole else { return };
-            match self.fetch(user, conversation, next - 1, newest).await {
-                // A new hole is not the store's failure.
-                Ok(()) if next > before => attempt = 1,
-                Ok(()) => attempt += 1,
-                Err(()) => {
-                    sleep(PATIENCE * attempt).await;
-                    attempt += 1;
-                }
+            if let Err(attempt) =
+                self.fetch(user, conversation, next - 1).await.map_err(|()| attempt)
+            {
+                sleep(PATIENCE * attempt).await;
             }
         }
         // The store could not tell: go on after the hole, which the client's sync will close.
         counter!("confab_bus_holes_total").increment(1);
         self.with(user, conversation, |track| {
             track.filling = false;
-            track.next = match track.held.first_key_value() {
-                Some((&seq, _)) => seq,
-                None => track.next.max(track.newest + 1),
-            };
+            if let Some((&seq, _)) = track.held.first_key_value() {
+                track.next = seq;
+            }
             track.release(&*self.hub);
         });
     }
 
-    /// Delivers what the store has after `after` up to `upto`.
+    /// Delivers all that the store has after `after`.
     async fn fetch(
         &self,
         user: UserId,
         conversation: Conversation,
         mut after: u64,
-        upto: u64,
     ) -> Result<(), ()> {
-        while after < upto {
+        loop {
             let query = HistoryQuery { after: Some(after), before: None, limit: PAGE };
             let page = self.store.history(conversation, query).await.map_err(|error| {
                 report("history", &error);
             })?;
             let Some(last) = page.messages.last() else { return Ok(()) };
+            // What this node has just stored itself is about to go to its sender, as the echo.
+            // Only the frame that comes with it tells which session that is.
+            self.rounds.answered(conversation).await;
             after = last.seq;
             self.with(user, conversation, |track| {
-                for message in page.messages.iter().filter(|message| message.seq <= upto) {
+                for message in &page.messages {
                     track.take(user, message);
                     track.release(&*self.hub);
                 }
@@ -270,7 +265,6 @@ impl Inner {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Delivers what the bus may have lost since then, to one user.
@@ -304,7 +298,7 @@ impl Inner {
                 if !self.follow(user, conversation, after) {
                     return Ok(());
                 }
-                self.fetch(user, conversation, after, u64::MAX).await?;
+                self.fetch(user, conversation, after).await?;
             }
             cursor = page.next;
             if cursor.is_none() {
@@ -345,7 +339,7 @@ impl Inner {
 
 impl Track {
     fn from(next: u64) -> Self {
-        Self { next, held: BTreeMap::new(), newest: 0, filling: false }
+        Self { next, held: BTreeMap::new(), filling: false }
     }
 
     /// A message from the store, unless a frame of it is held: that one knows which session has

@@ -76,11 +76,6 @@ impl<T> Waiting<T> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many lanes there are.
-    pub fn lanes(&self) -> usize {
-        self.wakers.len()
-    }
-
     /// How much is held: what waits, and what is on its way to the store.
     pub fn held(&self) -> Amount {
         self.lock().queue.held()
