@@ -68,7 +68,7 @@ impl Worker {
             client.next_event("sync").await;
             client.say(&self.peer.id, "hello again").await;
             client.next_event("message").await;
-            if turn % 3 > 0 {
+            if !turn.is_multiple_of(3) {
                 client.close().await;
             }
             turn += 1;
