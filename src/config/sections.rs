@@ -200,7 +200,7 @@ impl Default for Store {
         Self {
             path: PathBuf::from("confab-data"),
             readers: 4,
-            batch: 1024,
+            batch: 4096,
             timeout: Duration::from_secs(5),
             mongo: Mongo::default(),
         }

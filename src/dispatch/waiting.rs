@@ -13,7 +13,7 @@ use futures_util::task::AtomicWaker;
 use super::fair::{Amount, FairQueue, Portions};
 
 /// A lane takes at most so much at once.
-const BATCH: Amount = Amount { count: 1024, bytes: 4 * 1024 * 1024 };
+const BATCH: Amount = Amount { count: 4096, bytes: 8 * 1024 * 1024 };
 
 /// Of which one user's part is at most this, while others send: their next message waits for it.
 /// So many rows cost less than the wait for the disk that they share.
