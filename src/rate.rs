@@ -3,7 +3,7 @@
 
 use std::{
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -63,7 +63,25 @@ impl Rate {
 /// starts afresh.
 pub struct KeyedRate<K> {
     rate: Rate,
-    usage: Cache<K, std::sync::Arc<Mutex<Usage>>>,
+    usage: Cache<K, Arc<Mutex<Usage>>>,
+}
+
+/// The rate of one key, held by whoever uses it often.
+#[derive(Clone)]
+pub struct SharedRate {
+    rate: Rate,
+    usage: Arc<Mutex<Usage>>,
+}
+
+impl SharedRate {
+    /// Takes one.
+    ///
+    /// # Errors
+    /// After how long one may try again.
+    pub fn take(&self, now: Instant) -> Result<(), Duration> {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rate.take(&mut usage, now)
+    }
 }
 
 impl<K: Eq + Hash + Clone> KeyedRate<K> {
@@ -77,10 +95,14 @@ impl<K: Eq + Hash + Clone> KeyedRate<K> {
     /// # Errors
     /// After how long one may try again.
     pub fn take(&self, key: &K, now: Instant) -> Result<(), Duration> {
-        let fresh = || Ok::<_, Duration>(std::sync::Arc::new(Mutex::new(Usage::none(now))));
-        let usage = self.usage.get_or_insert_with(key, fresh)?;
-        let mut usage = usage.lock().unwrap_or_else(PoisonError::into_inner);
-        self.rate.take(&mut usage, now)
+        self.of(key, now).take(now)
+    }
+
+    /// The rate of `key`, which all who hold it share.
+    pub fn of(&self, key: &K, now: Instant) -> SharedRate {
+        let fresh = || Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(Usage::none(now))));
+        let Ok(usage) = self.usage.get_or_insert_with(key, fresh);
+        SharedRate { rate: self.rate, usage }
     }
 }
 
@@ -158,5 +180,6 @@ mod tests {
         assert!(rates.take(&1, now).is_ok());
         assert!(rates.take(&1, now).is_err());
         assert!(rates.take(&2, now).is_ok());
+        assert!(rates.of(&2, now).take(now).is_err(), "however it is held");
     }
 }

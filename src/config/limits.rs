@@ -50,9 +50,10 @@ pub struct Limits {
     /// A session that sends nothing, not even the answer to a ping, is closed after this.
     /// Longer than ping_interval, at most 1h.
     pub idle_timeout: Duration,
-    /// Frames a session may send each second, over time; 0 means no limit. At most 1000000.
+    /// Frames a user may send each second over all their sessions on this node, over time; 0
+    /// means no limit. At most 1000000.
     pub frame_rate: u32,
-    /// Frames a session may send at once before frame_rate applies. From 1 to 1000000.
+    /// Frames a user may send at once before frame_rate applies. From 1 to 1000000.
     pub frame_burst: u32,
     /// Refused frames (malformed, or over the rate) that end a session; a good frame makes up
     /// for one. From 1 to 1000000.

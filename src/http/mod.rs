@@ -42,7 +42,7 @@ pub use origin::AllowedOrigins;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
 pub use server::{Serving, bind, serve};
 
-/// How many addresses, and how many users, the rates of logins and of sessions remember.
+/// How many addresses, and how many users, the rates of logins, sessions and frames remember.
 const REMEMBERED: usize = 65_536;
 
 /// All that the calls need.
@@ -57,6 +57,7 @@ pub struct State {
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
     opened: KeyedRate<UserId>,
+    frames: KeyedRate<UserId>,
     sessions: ws::Sessions,
 }
 
@@ -74,6 +75,7 @@ impl State {
         let limits = &config.limits;
         let a_minute = |count, burst| Rate::new(count, Duration::from_secs(60), burst);
         let logins = a_minute(limits.auth_rate, limits.auth_burst);
+        let frames = Rate::new(limits.frame_rate, Duration::from_secs(1), limits.frame_burst);
         let opened = a_minute(limits.connect_rate, limits.connect_burst);
         Self {
             dispatch,
@@ -86,6 +88,7 @@ impl State {
             allowed_origins,
             attempts: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
+            frames: KeyedRate::new(frames, REMEMBERED),
             sessions: ws::Sessions::from(limits),
         }
     }

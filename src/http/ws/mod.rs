@@ -127,6 +127,7 @@ pub async fn upgrade(
     let expires =
         Instant::now() + std::time::Duration::from_millis(u64::try_from(left).unwrap_or(0));
     let (dispatch, sessions) = (Arc::clone(&state.dispatch), state.sessions);
+    let rate = state.frames.of(&profile.user.id, Instant::now().into_std());
     let wait = state.limits.request_timeout.0;
     state.hub.tracker().spawn(async move {
         let reason = match tokio::time::timeout(wait, upgrade).await {
@@ -137,7 +138,8 @@ pub async fn upgrade(
                         .await;
                 let (session, dispatch) = (Arc::clone(&session), Arc::clone(&dispatch));
                 let session =
-                    SessionLoop::new(socket, session, dispatch, sessions.bounds, expires).run();
+                    SessionLoop::new(socket, session, dispatch, sessions.bounds, rate, expires)
+                        .run();
                 // A session that panics must leave the hub like any other.
                 AssertUnwindSafe(session).catch_unwind().await.unwrap_or(CloseReason::Failed)
             }

@@ -27,7 +27,7 @@ use crate::{
     config,
     dispatch::{Dispatch, Received},
     hub::{CloseReason, Outbound, Session},
-    rate::{Rate, Usage, whole_seconds},
+    rate::{SharedRate, whole_seconds},
     wire::{Frame, client_id_of},
 };
 
@@ -45,7 +45,6 @@ pub struct Bounds {
     idle_timeout: Duration,
     write_timeout: Duration,
     backlog_timeout: Duration,
-    rate: Rate,
     refused_frames: u32,
 }
 
@@ -56,7 +55,6 @@ impl From<&config::Limits> for Bounds {
             idle_timeout: limits.idle_timeout.0,
             write_timeout: limits.write_timeout.0,
             backlog_timeout: limits.backlog_timeout.0,
-            rate: Rate::new(limits.frame_rate, Duration::from_secs(1), limits.frame_burst),
             refused_frames: limits.refused_frames,
         }
     }
@@ -75,7 +73,8 @@ pub struct SessionLoop<S> {
     /// that they keep their order; what waits for the store does not hold up the next.
     admitting: Option<ReusableBoxFuture<'static, Received>>,
     busy: bool,
-    usage: Usage,
+    /// Of the user: a flood over many sessions, or over one after the other, is one flood.
+    rate: SharedRate,
     refused: u32,
     heard: Instant,
     expires: Instant,
@@ -101,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         session: Arc<Session>,
         dispatch: Arc<Dispatch>,
         bounds: Bounds,
+        rate: SharedRate,
         expires: Instant,
     ) -> Self {
         let now = Instant::now();
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
             bounds,
             admitting: None,
             busy: false,
-            usage: Usage::none(now.into_std()),
+            rate,
             refused: 0,
             heard: now,
             expires,
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         if matches!(message, Message::Close(_)) {
             return Err(CloseReason::Client);
         }
-        if let Err(wait) = self.bounds.rate.take(&mut self.usage, self.heard.into_std()) {
+        if let Err(wait) = self.rate.take(self.heard.into_std()) {
             let mut refusal = Refusal::new(Code::RateLimited, "Too many frames: wait a little.");
             refusal.retry_after = Some(whole_seconds(wait));
             return self.refuse(&refusal, message.to_text().ok());
