@@ -201,7 +201,7 @@ fn wrong_arguments_are_refused() {
         (&["http://chat.example/chat"], "only a host"),
         (&["--pairs", "3", "--users", "5"], "needs 6 users"),
         (&["http://127.0.0.1:1", "--idle", "10"], "--admin"),
-        (&["--rate", "0"], "above 0"),
+        (&["--rate", "0"], "for --verify alone"),
         (&["--window", "0"], "from 1 on"),
         (&["--duration", "1 fortnight"], "such as 5s"),
         (&["--pairs", "0", "--connect-sessions", "0"], "nothing"),

@@ -7,8 +7,9 @@ use crate::config;
 /// A slow session holds at most this part of what is free.
 const SLOW_PART: usize = 4;
 
-/// Another may hold this many times what is free.
-const QUICK_TIMES: usize = 8;
+/// Another may hold as much as is free: so a few that stop reading at once leave room for
+/// others also before it shows that they are slow.
+const QUICK_PART: usize = 1;
 
 /// The bytes that wait in all outboxes together. A frame that waits for several sessions counts
 /// for each, as if it were not shared.
@@ -36,7 +37,7 @@ impl Backlog {
     /// How many bytes one session may hold now.
     pub fn allowance(&self, slow: bool) -> usize {
         let free = self.most.saturating_sub(self.bytes());
-        if slow { free / SLOW_PART } else { free.saturating_mul(QUICK_TIMES) }
+        free / if slow { SLOW_PART } else { QUICK_PART }
     }
 
     /// Notes that an outbox, which held `before`, holds `after`.

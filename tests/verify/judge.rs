@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::support::Daemon;
 
 /// No rates: a run is impatient.
-pub const LIMITS: &str = "[limits]\nframe_rate = 0\nauth_rate = 0\n[log]\nlevel = \"warn\"\n";
+pub const LIMITS: &str =
+    "[limits]\nframe_rate = 0\nauth_rate = 0\nconnect_rate = 0\n[log]\nlevel = \"warn\"\n";
 
 /// A variable that makes a test longer.
 ///
