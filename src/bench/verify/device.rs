@@ -14,6 +14,7 @@ use super::{
     super::{
         error::CallError,
         http::{Account, Http},
+        load::count,
         socket::{self, TokenIn},
         target::Target,
     },
@@ -246,7 +247,7 @@ impl Device {
     }
 
     async fn cut(&mut self, cut: &Cut) {
-        Tally::count(&mut self.record.tally.cuts, &cut.reason);
+        count(&mut self.record.tally.cuts, &cut.reason);
         self.progress.cuts.fetch_add(1, Ordering::Relaxed);
         self.window.cut(Instant::now());
         self.target = self.target.wrapping_add(1);
@@ -291,7 +292,7 @@ impl Device {
                 }
                 Err(error) => error,
             };
-            Tally::count(&mut self.record.tally.failed_connects, &error.kind());
+            count(&mut self.record.tally.failed_connects, &error.kind());
             if error.refused().is_some_and(|refused| refused.status == 401) {
                 self.login().await;
             }
@@ -303,7 +304,7 @@ impl Device {
     async fn login(&mut self) {
         if let Err(error) = self.me.login(self.target(), &self.plan.password).await {
             let kind = format!("login: {}", error.kind());
-            Tally::count(&mut self.record.tally.failed_connects, &kind);
+            count(&mut self.record.tally.failed_connects, &kind);
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{error::CallError, http::Http},
+    super::{error::CallError, http::Http, load::count},
     backoff::Backoff,
     device::{Device, Phase, Plan, Progress, Record, Targets, User},
     findings::{EXAMPLES, Findings},
@@ -18,7 +18,6 @@ use super::{
     ledger::{Conversation, Ids, View},
     marks::Marks,
     report::{Report, Settings},
-    tally::Tally,
 };
 
 /// The most messages of a run, so that its memory is bounded: about 2 GiB.
@@ -286,7 +285,7 @@ async fn compare(
             Ok(None) => {}
             Err(error) => {
                 report.unread_histories += 1;
-                Tally::count(&mut report.tally.failed_connects, &format!("history: {error}"));
+                count(&mut report.tally.failed_connects, &format!("history: {error}"));
             }
         }
     }

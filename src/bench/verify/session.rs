@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
+    super::load::count,
     asking::{ANSWER, Asking, Meaning},
     device::{Device, End, Phase},
     frames::{Incoming, Mark, Message, Outgoing, Page, Refusal},
     ledger::{Acknowledged, Arrival, How, Key, fingerprint},
     link::{Cut, Link},
-    tally::Tally,
 };
 
 /// A hole that the server says is none is asked for this often at the end, and then believed.
@@ -154,7 +154,7 @@ impl Device {
             Ok(Incoming::Seen(mark)) => self.note_mark(&mark),
             Ok(Incoming::Error(refusal)) => self.refused(session, &refusal),
             Ok(Incoming::Other) => {}
-            Err(_) => Tally::count(&mut self.record.tally.errors, "(a frame that is no frame)"),
+            Err(_) => count(&mut self.record.tally.errors, "(a frame that is no frame)"),
         }
         false
     }
@@ -260,7 +260,7 @@ impl Device {
     }
 
     fn refused(&mut self, session: &mut Session, refusal: &Refusal<'_>) {
-        Tally::count(&mut self.record.tally.errors, &refusal.code);
+        count(&mut self.record.tally.errors, &refusal.code);
         let now = Instant::now();
         // So that a crowd which was refused together does not come back together.
         let spread = Duration::from_millis(250).mul_f64(rand::random());

@@ -44,14 +44,6 @@ fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok
 }
 
 impl Tally {
-    /// Counts one of a kind.
-    pub fn count(kinds: &mut BTreeMap<String, u64>, kind: &str) {
-        match kinds.get_mut(kind) {
-            Some(count) => *count += 1,
-            None => _ = kinds.insert(kind.to_owned(), 1),
-        }
-    }
-
     /// Adds another device's counts.
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
@@ -82,13 +74,14 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::load::count;
 
     #[test]
     fn tallies_add_up() {
         let mut all = Tally { sent: 1, longest_gap: Duration::from_secs(2), ..Tally::default() };
         let mut other = Tally { sent: 2, longest_gap: Duration::from_secs(1), ..Tally::default() };
-        Tally::count(&mut other.cuts, "reset");
-        Tally::count(&mut other.cuts, "reset");
+        count(&mut other.cuts, "reset");
+        count(&mut other.cuts, "reset");
         all.add(&other);
         all.add(&other);
         assert_eq!((all.sent, all.cuts["reset"], all.longest_gap.as_secs()), (5, 4, 2));
