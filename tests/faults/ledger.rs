@@ -71,7 +71,9 @@ impl Sender {
                 return Ok(());
             }
             let answer = self.client.try_next().await?;
-            let Some(id) = answer["id"].as_str().map(str::to_owned) else { continue };
+            // A user's other sessions hear of their messages too.
+            let mine = |id: &&str| id.rsplit_once('-').is_some_and(|(name, _)| name == self.name);
+            let Some(id) = answer["id"].as_str().filter(mine).map(str::to_owned) else { continue };
             if answer["event"] == "error" {
                 assert!(self.open.contains(&id), "{answer}");
                 let code = answer["code"].as_str().expect("a code").to_owned();
