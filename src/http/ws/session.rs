@@ -123,8 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
     }
 
-    /// Runs until the session ends.
-    pub async fn run(mut self) -> CloseReason {
+    /// Runs until the session ends; not to be called again. By reference, because a future has
+    /// room for what is moved into it twice.
+    pub async fn run(&mut self) -> CloseReason {
         let mut in_a_row = 0;
         let reason = loop {
             let result = match poll_fn(|cx| self.poll_turn(cx)).await {
