@@ -146,7 +146,8 @@ pub async fn upgrade(
             _ => CloseReason::Client,
         };
         counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
-        dispatch.disconnect(&session, reason).await;
+        // On the heap, as in the loop: the task would have room for it as long as it lives.
+        Box::pin(dispatch.disconnect(&session, reason)).await;
     });
 
     let mut response = Response::builder()
