@@ -43,6 +43,16 @@ fn most_memory(daemon: &Daemon) -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 
+/// How many events and frames the daemon has looked at so far. Pongs, and sessions over the rate,
+/// are none.
+fn taken(daemon: &Daemon) -> f64 {
+    let metrics = daemon.metrics();
+    let counts = ["confab_events_total{", "confab_frames_refused_total "];
+    let of = |line: &&str| counts.iter().any(|count| line.starts_with(count));
+    let values = metrics.lines().filter(of).filter_map(|line| line.rsplit_once(' '));
+    values.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
+}
+
 fn percentile(waits: &[Duration], part: f64) -> f64 {
     waits[((waits.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0
 }
@@ -55,8 +65,8 @@ async fn figures_of_floods() {
     let only = std::env::var("CONFAB_FLOOD_ONLY").unwrap_or_default();
     let rates = "auth_rate = 0\nframe_rate = 0\nconnect_rate = 0\n";
     println!(
-        "{:28} {:>10} {:>23} {:>16} {:>6} {:>7}",
-        "flood", "sent/s", "undisturbed p50/p99 ms", "under it", "ratio", "MiB"
+        "{:28} {:>9} {:>9} {:>23} {:>16} {:>6} {:>7}",
+        "flood", "sent/s", "taken/s", "undisturbed p50/p99 ms", "under it", "ratio", "MiB"
     );
     for (name, limits, kind) in [
         ("messages, default limits", "", Kind::Messages(1)),
@@ -85,10 +95,13 @@ async fn figures_of_floods() {
         daemon.http().register("bob");
         // Half before it and half after it: the machine has other things to do as well.
         let mut calm = measure(&mut xan, &mut yve, time / 2).await;
-        let flood = Flood::start(&daemon, &ann, kind);
+        let before = taken(&daemon);
+        let (flood, started) = (Flood::start(&daemon, &ann, kind), Instant::now());
         let mut under = measure(&mut xan, &mut yve, time).await;
-        let sent = flood.sent() as f64 / time.as_secs_f64();
+        let (sent, time_under) = (flood.sent() as f64, started.elapsed().as_secs_f64());
+        let taken = taken(&daemon) - before - under.len() as f64;
         drop(flood);
+        let [sent, taken] = [sent, taken].map(|count| count / time_under);
         // What the flood has left behind is the flood's.
         measure(&mut xan, &mut yve, time / 4).await;
         calm.extend(measure(&mut xan, &mut yve, time / 2).await);
@@ -99,7 +112,7 @@ async fn figures_of_floods() {
         let ratio = u99 / c99;
         let memory = most_memory(&daemon);
         println!(
-            "{name:28} {sent:10.0} {c50:13.2} /{c99:8.2} {u50:6.2} /{u99:8.2} {ratio:6.2} {memory:7.1}"
+            "{name:28} {sent:9.0} {taken:9.0} {c50:13.2} /{c99:8.2} {u50:6.2} /{u99:8.2} {ratio:6.2} {memory:7.1}"
         );
         assert!(memory < MEMORY, "{name}: {memory} MiB");
     }

@@ -72,14 +72,15 @@ impl Flood {
         };
         let thread = |_| {
             let state = Arc::clone(&state);
-            std::thread::spawn(move || {
+            let run = move || {
                 // On Linux a thread has a priority of its own.
                 rustix::process::nice(19).expect("nice");
                 match kind {
                     Kind::Logins => state.log_in(),
                     _ => state.flood(kind),
                 }
-            })
+            };
+            std::thread::Builder::new().name("flood".into()).spawn(run).expect("a thread")
         };
         let threads = (0..count).map(thread).collect();
         Self { state, threads }
