@@ -117,6 +117,7 @@ pub async fn upgrade(
                 (Code::TooManySessions, "You have too many sessions open: close one of them.")
             }
             AddError::Draining => (Code::Unavailable, "The server is stopping."),
+            AddError::Unavailable => (Code::Unavailable, "Accounts are unavailable: try again."),
             AddError::Ended => (Code::SessionEnded, "Your sessions were ended: log in again."),
         };
         passage.finish(Decision::Failed { code: code.as_str() });
