@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     bus::{Deliver, Envelope},
     config,
+    store::Standing,
 };
 pub use backlog::Backlog;
 pub use outbox::{Outbound, Outbox};
@@ -53,6 +54,10 @@ pub enum AddError {
     TooManySessions,
     /// The daemon is stopping.
     Draining,
+    /// The user's sessions were ended while this one opened.
+    Ended,
+    /// The store does not say whether they were.
+    Unavailable,
 }
 
 impl Hub {
@@ -116,6 +121,25 @@ impl Hub {
         self.count.fetch_sub(removed, Ordering::Relaxed);
         self.connections.decrement(removed as f64);
         last && removed > 0
+    }
+
+    /// Ends those sessions of a user that an account of this standing does not admit.
+    pub fn end(&self, user: UserId, standing: &Standing) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if standing.admits(session.epoch()).is_err() {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whoever has a session here.
+    pub fn users(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        for shard in &self.shards {
+            users.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+        }
+        users
     }
 
     /// How many sessions are open here.

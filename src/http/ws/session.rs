@@ -323,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         self.session.outbox().close(reason);
         // After a hole, nothing more.
-        if reason != CloseReason::SlowClient && !self.cut {
+        if !reason.is_abrupt() && !self.cut {
             self.expires = Instant::now() + self.bounds.write_timeout;
             let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
             if !matches!(rest.await, Ok(Ok(()))) {
@@ -366,12 +366,14 @@ async fn unless_stalled<T>(
             let stalled = async {
                 tokio::select! {
                     biased;
-                    result = write => Some(result),
-                    () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => None,
-                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => None,
+                    result = write => Ok(result),
+                    reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
+                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
+                        Err(CloseReason::SlowClient)
+                    }
                 }
             };
-            Box::pin(stalled).await.ok_or(CloseReason::SlowClient)?
+            Box::pin(stalled).await?
         }
     };
     result.map_err(|_| CloseReason::Client)
