@@ -2,9 +2,11 @@
 
 mod bench;
 mod check;
+mod completions;
 mod config;
 mod diff;
 mod explain;
+mod man;
 mod migrate;
 mod new_plugin;
 mod online;
@@ -111,6 +113,12 @@ enum Command {
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
+    /// Print the completions of the command line for a shell
+    #[command(long_about = completions::ABOUT)]
+    Completions(completions::Completions),
+    /// Write the manual pages to a folder
+    #[command(long_about = man::ABOUT)]
+    Man(man::Man),
 }
 
 /// What every command takes.
@@ -138,7 +146,8 @@ struct Options {
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
     let program = Cli::command().long_version(plugins::version(manifests));
-    let matches = plugin::with_commands(program, manifests).get_matches();
+    let program = plugin::with_commands(program, manifests);
+    let matches = program.clone().get_matches();
     if let Some(status) = plugin::run(&matches, manifests) {
         return status;
     }
@@ -183,6 +192,8 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
         Command::Bench(what) => bench::run(what),
+        Command::Completions(what) => completions::run(&what, program),
+        Command::Man(what) => man::run(&what, &program, manifests),
     }
 }
 
