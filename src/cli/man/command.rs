@@ -2,8 +2,11 @@
 
 use std::io;
 
-use clap::Command;
-use clap_mangen::{Man, roff::Roff};
+use clap::{Arg, Command};
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
 
 use super::{Page, page, prose};
 
@@ -45,11 +48,11 @@ fn add(
 fn page(command: &Command, name: &str, above: &[String], date: &str) -> io::Result<Page> {
     let commands = command.has_subcommands();
     let man = command.clone().subcommand_help_heading("COMMANDS");
-    let man = Man::new(man.subcommand_value_name("COMMAND"));
+    let man = Man::new(if above.is_empty() { man } else { man.mut_args(apart) });
     let mut parts = Vec::new();
     parts.push(rendered(|roff| page::header(roff, name, "1", date, MANUAL)));
     parts.push(by(|out| man.render_name_section(out))?);
-    parts.push(by(|out| man.render_synopsis_section(out))?);
+    parts.push(rendered(|roff| synopsis(roff, command)));
     parts.push(rendered(|roff| {
         roff.control("SH", ["DESCRIPTION"]);
         if let Some(about) = command.get_long_about().or_else(|| command.get_about()) {
@@ -75,6 +78,28 @@ fn page(command: &Command, name: &str, above: &[String], date: &str) -> io::Resu
         page::see_also(roff, &others(command, name, above));
     }));
     Ok(Page { file: format!("{name}.1"), text: page::whole(&parts) })
+}
+
+/// The page of a command has the options of every command below its own.
+fn apart(option: Arg) -> Arg {
+    if option.is_global_set() { option.help_heading("Options of every command") } else { option }
+}
+
+/// The usage as help has it.
+fn synopsis(roff: &mut Roff, command: &Command) {
+    roff.control("SH", ["SYNOPSIS"]);
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let usage = command.clone().render_usage().to_string();
+    for (number, form) in usage.trim_start_matches("Usage:").lines().enumerate() {
+        if number > 0 {
+            roff.control("br", []);
+        }
+        let form = form.trim();
+        match form.strip_prefix(name) {
+            Some(rest) => roff.text([bold(name), roman(rest)]),
+            None => roff.text([roman(form)]),
+        };
+    }
 }
 
 /// The pages above and below this one, and that of the configuration.

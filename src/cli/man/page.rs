@@ -29,7 +29,8 @@ pub(super) fn see_also(roff: &mut Roff, pages: &[(String, &str)]) {
 /// A page of parts, each rendered by the library: with its beginning once, and with backslashes
 /// that every reader of roff shows.
 pub(super) fn whole(parts: &[String]) -> String {
-    let body: String = parts.concat().replace(PREAMBLE, "").replace("\\\\", "\\e");
+    let body = parts.concat().replace(PREAMBLE, "").replace("\\\\", "\\e");
+    let body = body.replace("\n.br\n\n.br\n", "\n.sp\n");
     format!("{PREAMBLE}{body}")
 }
 

@@ -7,7 +7,8 @@ use clap_mangen::roff::{Roff, bold, roman};
 /// `headings`, a line `Exit status:` above indented ones begins a section of its own.
 pub(super) fn append(roff: &mut Roff, text: &str, headings: bool) {
     let lines: Vec<&str> = text.lines().collect();
-    let mut fresh = true;
+    // A section begins with a paragraph as it is.
+    let mut fresh = false;
     let mut at = 0;
     while let Some(line) = lines.get(at) {
         let rest = lines.get(at..).unwrap_or_default();
@@ -122,13 +123,13 @@ mod tests {
     #[test]
     fn paragraphs_are_filled() {
         let text = "One\ntwo.\n\nThree.";
-        assert_eq!(roff(text, false), ".PP\nOne\ntwo.\n.PP\nThree.\n");
+        assert_eq!(roff(text, false), "One\ntwo.\n.PP\nThree.\n");
     }
 
     #[test]
     fn a_list_is_one() {
         let text = "Phases:\n  idle   with memory,\n         and time\n  open loop  more\n\nDone.";
-        let expected = ".PP\nPhases:\n.TP\n\\fBidle\\fR\nwith memory,\nand time\n.TP\n\
+        let expected = "Phases:\n.TP\n\\fBidle\\fR\nwith memory,\nand time\n.TP\n\
                         \\fBopen loop\\fR\nmore\n.PP\nDone.\n";
         assert_eq!(roff(text, false), expected);
         assert_eq!(roff("  1. a\n     b\n  2. c", false), ".IP 1. 4\na\nb\n.IP 2. 4\nc\n");
@@ -137,8 +138,7 @@ mod tests {
     #[test]
     fn an_example_keeps_its_lines() {
         let text = "Write:\n\n  [limits]\n    page = 1  # few\n  .x";
-        let expected =
-            ".PP\nWrite:\n.PP\n.RS 4\n.nf\n[limits]\n  page = 1  # few\n\\&.x\n.fi\n.RE\n";
+        let expected = "Write:\n.PP\n.RS 4\n.nf\n[limits]\n  page = 1  # few\n\\&.x\n.fi\n.RE\n";
         assert_eq!(roff(text, false), expected);
     }
 
@@ -148,6 +148,6 @@ mod tests {
         let expected = ".SH CONFIGURATION\nLater layers win:\n.IP 1. 4\na\n.PP\nEnd.\n\
                         .SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\ndone\n";
         assert_eq!(roff(text, true), expected);
-        assert!(roff("Exit status: 0 or 1", true).starts_with(".PP\n"));
+        assert!(roff("Exit status: 0 or 1", true).starts_with("Exit status"));
     }
 }
