@@ -14,6 +14,7 @@ mod option_rows;
 mod output;
 mod plugin;
 mod plugins;
+mod reload;
 mod schema;
 mod serve;
 mod stage;
@@ -79,6 +80,10 @@ struct Cli {
 enum Command {
     /// Run the daemon; what is done without a command
     Serve,
+    /// Have the running daemon read its configuration again; fails when it is wrong, and tells all
+    /// that is
+    #[command(long_about = reload::ABOUT)]
+    Reload(reload::Reload),
     /// Check the configuration and tell all that is wrong with it
     Check {
         /// Also ask the store and the bus that it names whether the daemon could use them. Changes
@@ -171,6 +176,7 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
                 serve::run(loaded, sources.clone())
             })
         }
+        Command::Reload(what) => reload::run(&what),
         Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
             with_config(&environment, &flags, manifests, |loaded| check::run(&loaded, online))
