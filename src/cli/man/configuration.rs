@@ -91,9 +91,7 @@ pub(super) fn page(manifests: &[Manifest], date: &str) -> Page {
         options(&mut roff, manifest);
     }
     roff.control("SH", ["EXAMPLE"]);
-    for part in EXAMPLE.split("\n\n") {
-        prose::append(&mut roff, part, false);
-    }
+    prose::append(&mut roff, EXAMPLE, false);
     roff.control("SH", ["FILES"]);
     prose::append(&mut roff, FILES, false);
     let pages = ["confab", "confab-check", "confab-config", "confab-plugins", "confab-schema"];

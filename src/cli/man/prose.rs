@@ -17,7 +17,7 @@ pub(super) fn append(roff: &mut Roff, text: &str, headings: bool) {
             at += 1;
         } else if is_indented(line) {
             let block = block(rest);
-            indented(roff, block);
+            indented(roff, block, at == 0);
             fresh = true;
             at += block.len();
         } else {
@@ -57,12 +57,15 @@ fn heading(roff: &mut Roff, text: &str) {
     }
 }
 
-fn indented(roff: &mut Roff, lines: &[&str]) {
+fn indented(roff: &mut Roff, lines: &[&str], first: bool) {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let least = lines.iter().map(|line| indent(line)).min().unwrap_or(0);
     let items: Option<Vec<Item<'_>>> =
         lines.iter().filter(|line| indent(line) == least).map(|line| item(line.trim())).collect();
     let Some(items) = items else {
+        if !first {
+            roff.control("PP", []);
+        }
         return example(roff, lines, least);
     };
     let mut items = items.into_iter();
@@ -84,7 +87,7 @@ fn indented(roff: &mut Roff, lines: &[&str]) {
 }
 
 fn example(roff: &mut Roff, lines: &[&str], indent: usize) {
-    roff.control("PP", []).control("RS", ["4"]).control("nf", []);
+    roff.control("RS", ["4"]).control("nf", []);
     for line in lines {
         roff.text([roman(line.get(indent..).unwrap_or(line))]);
     }
@@ -140,6 +143,12 @@ mod tests {
         let text = "Write:\n\n  [limits]\n    page = 1  # few\n  .x";
         let expected = "Write:\n.PP\n.RS 4\n.nf\n[limits]\n  page = 1  # few\n\\&.x\n.fi\n.RE\n";
         assert_eq!(roff(text, false), expected);
+    }
+
+    #[test]
+    fn a_section_may_begin_with_an_example() {
+        let expected = ".RS 4\n.nf\na\n.fi\n.RE\n.PP\n.RS 4\n.nf\nb\n.fi\n.RE\n";
+        assert_eq!(roff("  a\n\n  b", false), expected);
     }
 
     #[test]
