@@ -110,13 +110,15 @@ fn the_page_of_the_configuration_tells_every_key() {
     let page = one_line(&pages()["confab.toml.5"]);
     let keys = keys();
     assert!(keys.len() > 80, "{}", keys.len());
+    let headers: Vec<_> = keys.iter().map(|(table, ..)| format!(" [{table}] ")).collect();
     for (table, key, default) in keys {
         let chain = table == "plugins";
         let header = if chain { "[[plugins]] An".to_owned() } else { format!(" [{table}] ") };
         // The header in the text that the keys begin with, and not in an example.
         let start = page.find(" KEYS ").unwrap();
         let section = page[start..].split_once(&header).unwrap_or_else(|| panic!("no {header}")).1;
-        let section = section.split(" [").next().unwrap();
+        let end = headers.iter().filter_map(|header| section.find(header)).min();
+        let section = &section[..end.unwrap_or(section.len())];
         let entry = section.split_once(&format!(" {key} "));
         let (_, entry) = entry.unwrap_or_else(|| panic!("no {table}.{key} in {section}"));
         let told = match &default {
