@@ -9,6 +9,7 @@ use std::{
 };
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,21 +18,18 @@ use crate::{
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
+    descriptors,
     directory::Directory,
     dispatch::{Dispatch, DispatchBots, Sequencer},
     http::{self, AllowedOrigins, Serving, State, Told},
     hub::Hub,
+    listeners::Listeners,
     reload::{self, Reloads},
     shutdown,
     store::{Store, mongo::MongoStore, sqlite::SqliteStore},
+    systemd::{Inherited, Manager, Parts, Pulses, control, watchdog},
     telemetry::{self, LogLevel},
 };
-
-/// Connections to the admin listener: a scraper, a health check, and some room.
-const ADMIN_CONNECTIONS: usize = 64;
-
-/// File descriptors for the store, the log, the runtime.
-const OTHER_DESCRIPTORS: usize = 128;
 
 /// What plugins get to finish, and then the store, even when sessions have used up the grace.
 const LAST_GRACE: Duration = Duration::from_secs(5);
@@ -54,12 +52,12 @@ impl AppError {
     }
 }
 
-/// Runs the daemon until a signal stops it.
+/// Runs the daemon until a signal stops it, on the sockets that were `inherited`, if any.
 ///
 /// # Errors
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
-pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
+pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(), AppError> {
     let config = loaded.config;
     let log = telemetry::start_log(&config.log);
     for warning in &loaded.warnings {
@@ -72,16 +70,26 @@ pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
     }
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
     let level = log.level.clone();
-    let ended = runtime
-        .block_on(async { Daemon::start(config, sources, level, metrics).await?.run().await });
+    let host = Host { inherited, manager: Arc::new(Manager::find().map_err(AppError::new)?) };
+    let ended = runtime.block_on(async {
+        Daemon::start(config, sources, level, metrics, host).await?.run().await
+    });
     // A thread that waits for a file that never comes must not keep the process.
     runtime.shutdown_timeout(LAST_GRACE);
     ended
 }
 
+/// What the service manager gives, and where it is told.
+struct Host {
+    inherited: Inherited,
+    manager: Arc<Manager>,
+}
+
 /// The parts of a running daemon, in the order in which they are stopped.
 struct Daemon {
     config: Arc<Config>,
+    manager: Arc<Manager>,
+    pulses: Pulses,
     stop: CancellationToken,
     listeners: TaskTracker,
     hub: Arc<Hub>,
@@ -99,15 +107,15 @@ impl Daemon {
         sources: Sources,
         level: LogLevel,
         metrics: PrometheusHandle,
+        Host { inherited, manager }: Host,
     ) -> Result<Self, AppError> {
         let hangups = shutdown::hangups().map_err(AppError::new)?;
         shutdown::survive_file_limits().map_err(AppError::new)?;
         let config = Arc::new(config);
-        let connections = raise_descriptor_limit(config.limits.connections);
+        let connections = descriptors::raise_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
-        let public = bind("server.listen", config.server.listen)?;
-        let admin = bind("server.admin_listen", config.server.admin_listen)?;
-        let (public_address, admin_address) = (address(&public)?, address(&admin)?);
+        let Listeners { public, admin, public_address, admin_address } =
+            Listeners::open(&config.server, inherited).map_err(AppError)?;
 
         let store = open_store(&config).await?;
         let tokens = load_tokens(&config).await?;
@@ -155,6 +163,7 @@ impl Daemon {
             bots,
             level,
             origins,
+            manager: Arc::clone(&manager),
             stop: stop.clone(),
             end: upkeep.clone(),
         };
@@ -168,6 +177,8 @@ impl Daemon {
             store,
             upkeep,
             admin: TaskTracker::new(),
+            manager,
+            pulses: Pulses::default(),
             config,
         };
         let dispatch = Arc::clone(&daemon.dispatch);
@@ -179,6 +190,7 @@ impl Daemon {
         daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
+        daemon.attend_manager()?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %public_address,
@@ -189,6 +201,7 @@ impl Daemon {
             "started"
         );
         announce(&daemon.config, public_address, admin_address);
+        daemon.manager.ready(format!("listening on {public_address}"));
         Ok(daemon)
     }
 
@@ -196,6 +209,7 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections,
+            pulse: Arc::clone(&self.pulses.public),
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
@@ -210,8 +224,9 @@ impl Daemon {
     fn serve_admin(&self, listener: TcpListener, metrics: PrometheusHandle) {
         let serving = Serving {
             listener,
-            connections: ADMIN_CONNECTIONS,
+            connections: descriptors::ADMIN_CONNECTIONS,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
+            pulse: Arc::clone(&self.pulses.admin),
             endpoint: http::admin::routes(
                 metrics,
                 Arc::clone(&self.dispatch),
@@ -228,11 +243,41 @@ impl Daemon {
         });
     }
 
+    /// The control socket, the watchdog and the line of status, where there is a manager.
+    fn attend_manager(&self) -> Result<(), AppError> {
+        if let Some(path) = control::path() {
+            let listener = control::listen(&path).map_err(|error| {
+                AppError(format!("the control socket {} fails: {error}", path.display()))
+            })?;
+            let (stop, upkeep) = (self.stop.clone(), self.upkeep.clone());
+            let endpoint = http::control::routes(Arc::clone(&self.reloads) as _);
+            self.admin.spawn(async move {
+                let result = http::serve_local(listener, endpoint, upkeep.cancelled()).await;
+                ended("control", result, &stop);
+            });
+        }
+        if let Some(time) = watchdog::wanted() {
+            let parts = Parts {
+                pulses: self.pulses.clone(),
+                dispatch: Arc::clone(&self.dispatch),
+                store: Arc::clone(&self.store),
+            };
+            let watched = parts.watched(&self.stop);
+            watchdog::start(time, &Handle::current(), watched, watchdog::beat)
+                .map_err(AppError::new)?;
+        }
+        let (manager, hub) = (Arc::clone(&self.manager), Arc::clone(&self.hub));
+        let upkeep = self.upkeep.clone();
+        self.admin.spawn(async move { manager.follow(|| hub.len(), &upkeep).await });
+        Ok(())
+    }
+
     async fn run(self) -> Result<(), AppError> {
         self.stop.cancelled().await;
         let (started, grace) = (Instant::now(), self.config.server.drain_grace.0);
         let sessions = self.hub.len();
         tracing::info!(sessions, grace = %self.config.server.drain_grace, "draining");
+        self.manager.stopping(sessions, grace + 4 * LAST_GRACE);
         let left = || grace.saturating_sub(started.elapsed());
 
         self.listeners.close();
@@ -318,51 +363,6 @@ fn start_bus(
         );
     }
     Ok((Arc::new(LocalBus::new(Arc::clone(hub) as _)), None))
-}
-
-/// Takes all the file descriptors that the system allows. Returns how many connections there can
-/// be of those wanted: the store, the log and the admin listener must never go without.
-fn raise_descriptor_limit(wanted: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = if raised.is_ok() { maximum } else { current };
-    let Some(limit) = limit else { return wanted };
-    let connections = connections_within(limit, wanted);
-    if connections < wanted {
-        tracing::warn!(
-            limit,
-            wanted,
-            connections,
-            "fewer file descriptors than limits.connections needs, so fewer connections: raise \
-             LimitNOFILE or ulimit -n"
-        );
-    }
-    connections
-}
-
-/// What is left for connections of so many file descriptors.
-fn connections_within(limit: u64, wanted: usize) -> usize {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let others = (ADMIN_CONNECTIONS + OTHER_DESCRIPTORS).min(limit / 2);
-    wanted.min(limit - others).max(1)
-}
-
-fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    http::bind(address).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another program uses it: choose another address",
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one"
-            }
-            _ => "choose another address",
-        };
-        AppError(format!("{key} = \"{address}\" cannot be listened on ({error}): {hint}"))
-    })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
-    listener.local_addr().map_err(AppError::new)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -12,6 +12,7 @@ pub mod config;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod turns;
 pub mod values;
 pub mod wire;
 
@@ -31,7 +32,10 @@ pub mod http;
 // Floor 7: the daemon and its commands.
 pub mod app;
 pub mod cli;
+pub mod descriptors;
+pub mod listeners;
 pub mod migrate;
 pub mod reload;
 pub mod shutdown;
+pub mod systemd;
 pub mod telemetry;

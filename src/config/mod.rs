@@ -24,6 +24,7 @@ mod log_level;
 mod mongo_uri;
 mod placement;
 mod redis_url;
+pub mod reference;
 mod rules;
 mod schema;
 pub mod secret;

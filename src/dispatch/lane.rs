@@ -1,6 +1,10 @@
 //! Carries admitted events to the store in batches, then answers and publishes them in order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use confab_plugin::{Decision, Event, SessionId, UserId};
 use futures_util::{FutureExt, future};
@@ -102,6 +106,16 @@ impl Lanes {
         drop(flush);
         // Nobody sends: this is the end of the last copy.
         let _ = flushed.recv().await;
+    }
+
+    /// Waits until every lane has shown that it still turns, for which idle ones are woken. A round
+    /// to the store may take `longest`.
+    pub async fn turned(&self, longest: Duration) {
+        let (flush, _flushed) = mpsc::channel(1);
+        let turned = self.rounds.turned(longest);
+        // Only then, so that no round is missed.
+        let wake = async { self.waiting.mark(|| Job::Flush(flush.clone())) };
+        tokio::join!(biased; turned, wake);
     }
 
     /// Waits until every job is done. Later jobs are refused.

@@ -315,6 +315,12 @@ impl Dispatch {
         self.lanes.flush().await;
     }
 
+    /// Waits until every lane to the store has shown that it still turns; one round may take
+    /// `longest`, so that an outage of the store is none of the lane. For the watchdog.
+    pub async fn turned(&self, longest: Duration) {
+        self.lanes.turned(longest).await;
+    }
+
     /// Waits until everything that was taken is stored and answered. The callers of
     /// [`receive`](Self::receive) must have ended.
     pub async fn close(&self) {

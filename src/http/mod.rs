@@ -8,6 +8,7 @@ mod addresses;
 pub mod admin;
 mod bearer;
 mod client;
+pub mod control;
 mod conversations;
 mod docs;
 mod failure;
@@ -40,7 +41,7 @@ use crate::{
 };
 pub use origin::AllowedOrigins;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
-pub use server::{Serving, bind, serve};
+pub use server::{Serving, bind, serve, serve_local};
 
 /// How many addresses, and how many users, the rates of logins, sessions and frames remember.
 const REMEMBERED: usize = 65_536;

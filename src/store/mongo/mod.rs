@@ -27,7 +27,7 @@ mod seed;
 mod sync;
 mod turns;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -309,6 +309,12 @@ impl Store for MongoStore {
 
     fn lanes(&self) -> usize {
         self.shared.settings.lanes
+    }
+
+    async fn turned(&self) {}
+
+    fn longest(&self) -> Duration {
+        self.shared.settings.operation_timeout
     }
 
     async fn close(&self) {
