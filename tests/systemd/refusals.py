@@ -1,6 +1,7 @@
 """Connects to an address all the time, from several threads, and counts what becomes of it.
 
-    refusals.py HOST PORT FILE    until FILE is there; prints a JSON object
+    refusals.py HOST PORT FILE    until FILE is there; prints a JSON object. Makes FILE.begun with
+                                  the first connection
 
 A connection counts as answered when the server sends the first byte of an answer to one request;
 as refused when it cannot be opened. Opened and not answered are those that a stopping server
@@ -47,6 +48,8 @@ def main():
             attempt((host, int(port)), counts, lock)
             time.sleep(0.01)
 
+    attempt((host, int(port)), counts, lock)
+    open(file + ".begun", "w", encoding="utf-8").close()
     threads = [threading.Thread(target=run) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
