@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,12 +18,13 @@ use crate::{
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
     directory::Directory,
-    dispatch::{Dispatch, DispatchBots, Sequencer},
+    dispatch::{self, Dispatch, DispatchBots, Sequencer},
+    exposition::{self, Exposition},
     http::{self, AllowedOrigins, Serving, State, Told},
     hub::Hub,
     reload::{self, Reloads},
     shutdown,
-    store::{Store, mongo::MongoStore, sqlite::SqliteStore},
+    store::{MeteredStore, Store, mongo::MongoStore, sqlite::SqliteStore},
     telemetry::{self, LogLevel},
 };
 
@@ -64,7 +66,7 @@ pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
     for warning in &loaded.warnings {
         reload::warn(&Told::from(warning.as_ref()));
     }
-    let metrics = telemetry::start_metrics().map_err(AppError::new)?;
+    let metrics = exposition::start().map_err(AppError::new)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
@@ -108,7 +110,7 @@ impl Daemon {
         let admin = bind("server.admin_listen", config.server.admin_listen)?;
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
 
-        let store = open_store(&config).await?;
+        let store: Arc<dyn Store> = Arc::new(MeteredStore::new(open_store(&config).await?));
         let tokens = load_tokens(&config).await?;
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
@@ -167,10 +169,12 @@ impl Daemon {
             config,
         };
         let dispatch = Arc::clone(&daemon.dispatch);
-        let publish = move || dispatch.publish();
-        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
+        let metrics = Arc::new(Exposition::new(metrics, dispatch));
+        daemon.admin.spawn(Arc::clone(&metrics).upkeep(daemon.upkeep.clone()));
+        daemon.admin.spawn(exposition::watch_lag(daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
+        gauge!("confab_connections_max").set(connections as f64);
         daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(
@@ -201,14 +205,13 @@ impl Daemon {
     }
 
     /// The admin listener stays until the very end, so that the drain can be watched.
-    fn serve_admin(&self, listener: TcpListener, metrics: PrometheusHandle) {
+    fn serve_admin(&self, listener: TcpListener, metrics: Arc<Exposition>) {
         let serving = Serving {
             listener,
             connections: ADMIN_CONNECTIONS,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             endpoint: http::admin::routes(
-                metrics,
-                Arc::clone(&self.dispatch),
+                Arc::new(move || metrics.text()),
                 Arc::clone(&self.store),
                 Arc::clone(&self.hub),
                 Arc::clone(&self.reloads) as _,
@@ -301,6 +304,7 @@ fn start_bus(
     store: &Arc<dyn Store>,
 ) -> Result<BusParts, AppError> {
     if config.bus.redis.url.is_some() {
+        dispatch::describe_node_metrics();
         let sequencer = Arc::new(Sequencer::new(Arc::clone(hub) as _, Arc::clone(store)));
         let bus = RedisBus::start(&config.bus.redis, Arc::clone(&sequencer) as _);
         return Ok((Arc::new(bus.map_err(AppError::new)?), Some(sequencer)));

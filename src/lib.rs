@@ -9,6 +9,7 @@ pub mod bus;
 pub mod chain;
 pub mod code;
 pub mod config;
+pub mod latency;
 pub mod probe;
 pub mod rate;
 pub mod store;
@@ -30,6 +31,7 @@ pub mod http;
 // Floor 7: the daemon and its commands.
 pub mod app;
 pub mod cli;
+pub mod exposition;
 pub mod migrate;
 pub mod reload;
 pub mod shutdown;

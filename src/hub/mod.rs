@@ -1,6 +1,7 @@
 //! The connection manager: who is connected here, with which sessions.
 
 mod backlog;
+mod meters;
 mod outbox;
 mod session;
 
@@ -14,7 +15,6 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
     config,
 };
 pub use backlog::Backlog;
+use meters::Meters;
+pub use meters::{describe_metrics, time_written, write_times};
 pub use outbox::{Outbound, Outbox, Ticket};
 pub use session::{CloseReason, Session};
 
@@ -39,8 +41,7 @@ pub struct Hub {
     draining: AtomicBool,
     count: AtomicUsize,
     backlog: Arc<Backlog>,
-    connections: Gauge,
-    delivered: Counter,
+    meters: Meters,
 }
 
 /// Why a session could not be added.
@@ -62,8 +63,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
             backlog: Arc::new(Backlog::new(limits)),
-            connections: gauge!("confab_websocket_connections"),
-            delivered: counter!("confab_messages_delivered_total", "path" => "local"),
+            meters: Meters::new(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Hub {
         let first = sessions.len() == 1;
         drop(shard);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.connections.increment(1);
+        self.meters.connections.increment(1);
         Ok(first)
     }
 
@@ -111,7 +111,7 @@ impl Hub {
         }
         drop(shard);
         self.count.fetch_sub(removed, Ordering::Relaxed);
-        self.connections.decrement(removed as f64);
+        self.meters.connections.decrement(removed as f64);
         last && removed > 0
     }
 
@@ -123,6 +123,11 @@ impl Hub {
     /// Whether no session is open here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts a session that has ended.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.meters.closed(reason);
     }
 
     /// What waits in all outboxes of this node.
@@ -172,7 +177,7 @@ impl Deliver for Hub {
             }
         }
         if !envelope.frame.ephemeral {
-            self.delivered.increment(delivered);
+            self.meters.delivered(envelope.way, delivered);
         }
     }
 }

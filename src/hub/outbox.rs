@@ -9,9 +9,8 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use metrics::counter;
 
-use super::{Backlog, CloseReason, Session};
+use super::{Backlog, CloseReason, Session, meters::EPHEMERAL_DROPPED};
 use crate::{
     code::{Code, Refusal},
     config,
@@ -262,7 +261,7 @@ impl Inner {
         };
         if over(self) {
             if frame.ephemeral {
-                counter!("confab_ephemeral_dropped_total").increment(1);
+                EPHEMERAL_DROPPED.increment(1);
                 return false;
             }
             self.drop_ephemeral();
@@ -278,7 +277,7 @@ impl Inner {
         let before = self.frames.len();
         self.frames.retain(|frame| !frame.ephemeral);
         self.bytes = self.frames.iter().map(|frame| frame.text.len()).sum();
-        counter!("confab_ephemeral_dropped_total").increment((before - self.frames.len()) as u64);
+        EPHEMERAL_DROPPED.increment((before - self.frames.len()) as u64);
     }
 
     fn close(&mut self, reason: CloseReason) {

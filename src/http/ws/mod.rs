@@ -8,7 +8,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use confab_plugin::{Connect, Decision, Event};
 use futures_util::FutureExt;
-use metrics::counter;
 use poem::{
     Request, Response, handler,
     http::{StatusCode, header},
@@ -129,6 +128,7 @@ pub async fn upgrade(
     let (dispatch, sessions) = (Arc::clone(&state.dispatch), state.sessions);
     let rate = state.frames.of(&profile.user.id, Instant::now().into_std());
     let wait = state.limits.request_timeout.0;
+    let tracking = Arc::clone(&state.hub);
     state.hub.tracker().spawn(async move {
         let reason = match tokio::time::timeout(wait, upgrade).await {
             Ok(Ok(stream)) => {
@@ -145,7 +145,7 @@ pub async fn upgrade(
             }
             _ => CloseReason::Client,
         };
-        counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
+        tracking.count_closed(reason);
         dispatch.disconnect(&session, reason).await;
     });
 
