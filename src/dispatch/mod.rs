@@ -306,9 +306,9 @@ static TROUBLE: Seldom = Seldom::new(TELL);
 /// Logs now and then what a store could not do. What it says may name hosts and
 /// files: it is for the operator alone.
 pub fn report(op: &'static str, error: &crate::store::StoreError) {
-    if let crate::store::StoreError::Unavailable(why) = error {
-        if let Some(untold) = TROUBLE.due(Instant::now()) {
-            tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
-        }
+    if let crate::store::StoreError::Unavailable(why) = error
+        && let Some(untold) = TROUBLE.due(Instant::now())
+    {
+        tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
     }
 }

@@ -10,7 +10,7 @@ const GROUPS: &str = "/sys/fs/cgroup";
 /// Adds the metric to `text`.
 pub fn write(text: &mut String) {
     let info = rustix::system::sysinfo();
-    let machine = u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit));
+    let machine = info.totalram.saturating_mul(u64::from(info.mem_unit));
     let help = "The memory that the process may use: of its control group, or of the machine.";
     gauge(text, "confab_memory_limit_bytes", help, group().unwrap_or(machine).min(machine) as f64);
 }
