@@ -51,7 +51,11 @@ pub fn describe_metrics() {
         Unit::Count,
         "Messages and read marks that are being stored, or wait for it."
     );
-    describe_gauge!("confab_store_queue_bytes", Unit::Bytes, "Their bytes, as limits count them.");
+    describe_gauge!(
+        "confab_store_queue_bytes",
+        Unit::Bytes,
+        "Bytes of what confab_store_queue_events counts, as limits count them."
+    );
     describe_histogram!(
         "confab_store_batch_messages",
         Unit::Count,
