@@ -91,10 +91,8 @@ fn panels_are_well_made() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_panel_and_every_rule_has_data() {
-    let chat = Chat::start().await;
-    let prometheus = Prometheus::start(&chat);
+/// As soon as there are two samples of everything.
+pub async fn every_panel_and_every_rule_has_data(chat: &Chat, prometheus: &Prometheus) {
     let dashboard = dashboard();
     let queries = queries(&dashboard);
     assert!(queries.len() > 40, "{}", queries.len());
@@ -134,8 +132,8 @@ async fn every_panel_and_every_rule_has_data() {
             assert!(names.contains(name), "{}: there is no {name}", query.panel);
         }
     }
-    variables_have_values(&dashboard, &prometheus);
-    rules_are_well(&prometheus, &names);
+    variables_have_values(&dashboard, prometheus);
+    rules_are_well(prometheus, &names);
 }
 
 /// The choices of the dashboard's variables.

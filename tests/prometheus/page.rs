@@ -63,9 +63,8 @@ fn rows(metrics: &BTreeMap<String, Metric>) -> String {
     text + "\n"
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_has_every_metric_and_no_other() {
-    let chat = Chat::start().await;
+/// The page is of these daemons.
+pub fn has_every_metric_and_no_other(chat: &Chat) {
     let mut metrics = BTreeMap::new();
     for (_, daemon) in chat.daemons() {
         read(&daemon.metrics(), &mut metrics);
@@ -91,8 +90,8 @@ async fn the_page_has_every_metric_and_no_other() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_call_of_the_api_has_a_route_of_its_own() {
+#[test]
+fn every_call_of_the_api_has_a_route_of_its_own() {
     let daemon = crate::support::Daemon::start("");
     let api = daemon.http().get("/openapi.json", None).1;
     let api: serde_json::Value = serde_json::from_str(&api).unwrap();

@@ -44,13 +44,10 @@ pub fn read(text: &str, metrics: &mut BTreeMap<String, Metric>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn promtool_finds_no_fault_with_what_busy_daemons_say() {
-    let chat = Chat::start().await;
+/// What the daemons say is as Prometheus's own checker wants it.
+pub fn promtool_finds_no_fault(chat: &Chat) {
     for (name, daemon) in chat.daemons() {
-        while daemon.metric("confab_messages_accepted_total") < 50.0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        assert!(daemon.metric("confab_messages_accepted_total") > 0.0, "{name}");
         let mut check = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(Stdio::piped())
