@@ -145,6 +145,7 @@ impl Dispatch {
     /// Closes a session.
     pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
         let user = session.user().id;
+        self.hub.count_closed(reason);
         if self.hub.remove(session) {
             self.bus.unsubscribe(user);
         }
