@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,13 +21,14 @@ use crate::{
     config::{Config, Fingerprint, Loaded, Sources},
     descriptors,
     directory::Directory,
-    dispatch::{Dispatch, DispatchBots, Sequencer},
+    dispatch::{self, Dispatch, DispatchBots, Sequencer},
+    exposition::{self, Exposition},
     http::{self, AllowedOrigins, Serving, State, Told},
     hub::Hub,
     listeners::Listeners,
     reload::{self, Reloads},
     shutdown,
-    store::{Store, mongo::MongoStore, sqlite::SqliteStore},
+    store::{MeteredStore, Store, mongo::MongoStore, sqlite::SqliteStore},
     systemd::{Inherited, Manager, Parts, Pulses, control, watchdog},
     telemetry::{self, LogLevel},
 };
@@ -63,7 +65,7 @@ pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(),
     for warning in &loaded.warnings {
         reload::warn(&Told::from(warning.as_ref()));
     }
-    let metrics = telemetry::start_metrics().map_err(AppError::new)?;
+    let metrics = exposition::start().map_err(AppError::new)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
@@ -117,7 +119,7 @@ impl Daemon {
         let Listeners { public, admin, public_address, admin_address } =
             Listeners::open(&config.server, inherited).map_err(AppError)?;
 
-        let store = open_store(&config).await?;
+        let store: Arc<dyn Store> = Arc::new(MeteredStore::new(open_store(&config).await?));
         let tokens = load_tokens(&config).await?;
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
@@ -182,12 +184,14 @@ impl Daemon {
             config,
         };
         let dispatch = Arc::clone(&daemon.dispatch);
-        let publish = move || dispatch.publish();
-        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
+        let metrics = Arc::new(Exposition::new(metrics, dispatch));
+        daemon.admin.spawn(Arc::clone(&metrics).upkeep(daemon.upkeep.clone()));
+        daemon.admin.spawn(exposition::watch_lag(daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         let stop = daemon.upkeep.clone();
         daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
+        gauge!("confab_connections_max").set(connections as f64);
         daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         daemon.attend_manager()?;
@@ -221,15 +225,14 @@ impl Daemon {
     }
 
     /// The admin listener stays until the very end, so that the drain can be watched.
-    fn serve_admin(&self, listener: TcpListener, metrics: PrometheusHandle) {
+    fn serve_admin(&self, listener: TcpListener, metrics: Arc<Exposition>) {
         let serving = Serving {
             listener,
             connections: descriptors::ADMIN_CONNECTIONS,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             pulse: Arc::clone(&self.pulses.admin),
             endpoint: http::admin::routes(
-                metrics,
-                Arc::clone(&self.dispatch),
+                Arc::new(move || metrics.text()),
                 Arc::clone(&self.store),
                 Arc::clone(&self.hub),
                 Arc::clone(&self.reloads) as _,
@@ -352,6 +355,7 @@ fn start_bus(
     store: &Arc<dyn Store>,
 ) -> Result<BusParts, AppError> {
     if config.bus.redis.url.is_some() {
+        dispatch::describe_node_metrics();
         let sequencer = Arc::new(Sequencer::new(Arc::clone(hub) as _, Arc::clone(store)));
         let bus = RedisBus::start(&config.bus.redis, Arc::clone(&sequencer) as _);
         return Ok((Arc::new(bus.map_err(AppError::new)?), Some(sequencer)));

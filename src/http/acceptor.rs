@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     addresses::{Addresses, Place},
     client,
+    meters::Open,
 };
 use crate::{rate::Seldom, turns::Pulse};
 
@@ -149,6 +150,7 @@ type Permit = (OwnedSemaphorePermit, Place);
 pub struct GuardedStream {
     inner: TcpStream,
     _permit: Permit,
+    _open: Open,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether bytes have come since the last answer.
@@ -162,7 +164,16 @@ pub struct GuardedStream {
 impl GuardedStream {
     fn new(inner: TcpStream, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
-        Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
+        Self {
+            inner,
+            _permit: permit,
+            _open: Open::count(),
+            bounds,
+            deadline,
+            asking: true,
+            asked: 0,
+            http2: Some(0),
+        }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {

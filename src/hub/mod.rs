@@ -1,6 +1,7 @@
 //! The connection manager: who is connected here, with which sessions.
 
 mod backlog;
+mod meters;
 mod outbox;
 mod session;
 mod ticket;
@@ -16,7 +17,6 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
     store::Standing,
 };
 pub use backlog::Backlog;
+use meters::Meters;
+pub use meters::{describe_metrics, time_written, write_times};
 pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
 pub use ticket::Ticket;
@@ -43,8 +45,7 @@ pub struct Hub {
     draining: AtomicBool,
     count: AtomicUsize,
     backlog: Arc<Backlog>,
-    connections: Gauge,
-    delivered: Counter,
+    meters: Meters,
 }
 
 /// Why a session could not be added.
@@ -70,8 +71,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
             backlog: Arc::new(Backlog::new(limits)),
-            connections: gauge!("confab_websocket_connections"),
-            delivered: counter!("confab_messages_delivered_total", "path" => "local"),
+            meters: Meters::new(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Hub {
         let first = sessions.len() == 1;
         drop(shard);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.connections.increment(1);
+        self.meters.connections.increment(1);
         Ok(first)
     }
 
@@ -119,7 +119,7 @@ impl Hub {
         }
         drop(shard);
         self.count.fetch_sub(removed, Ordering::Relaxed);
-        self.connections.decrement(removed as f64);
+        self.meters.connections.decrement(removed as f64);
         last && removed > 0
     }
 
@@ -150,6 +150,11 @@ impl Hub {
     /// Whether no session is open here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts a session that has ended.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.meters.closed(reason);
     }
 
     /// What waits in all outboxes of this node.
@@ -199,7 +204,7 @@ impl Deliver for Hub {
             }
         }
         if envelope.frame.typing.is_none() {
-            self.delivered.increment(delivered);
+            self.meters.delivered(envelope.way, delivered);
         }
     }
 }

@@ -9,9 +9,8 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use metrics::counter;
 
-use super::{Backlog, CloseReason, typing::Typing};
+use super::{Backlog, CloseReason, meters::EPHEMERAL_DROPPED, typing::Typing};
 use crate::{config, wire::Frame};
 
 /// The queue of one session, filled from anywhere and emptied by the session's task.
@@ -289,11 +288,11 @@ impl Inner {
         let replaces = frame.typing.is_some_and(|sender| self.typing.holds(sender));
         if !replaces && over(self) {
             if frame.typing.is_some() {
-                counter!("confab_ephemeral_dropped_total").increment(1);
+                EPHEMERAL_DROPPED.increment(1);
                 return false;
             }
             let dropped = self.typing.clear();
-            counter!("confab_ephemeral_dropped_total").increment(dropped as u64);
+            EPHEMERAL_DROPPED.increment(dropped as u64);
             if over(self) {
                 self.close(CloseReason::SlowClient);
                 return false;

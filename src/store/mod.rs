@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names SQL or BSON.
 
 mod changed_by;
+mod metered;
 mod model;
 pub mod mongo;
 pub mod sqlite;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 pub use changed_by::ChangedBy;
+pub use metered::MeteredStore;
 pub use model::{
     Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
     ConversationPage, ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message,

@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod layout;
 mod marks;
+mod meters;
 mod originals;
 mod pause;
 mod prepare;
@@ -91,6 +92,7 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong with the configuration.
     pub fn open(config: &config::Store, unread: u64) -> Result<Self, OpenError> {
+        meters::describe();
         let shared = Arc::new(Shared {
             settings: Settings::of(&config.mongo)?,
             space: OnceCell::new(),
