@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod backup;
 mod bench;
 mod check;
 mod config;
@@ -16,6 +17,7 @@ mod schema;
 mod serve;
 mod stage;
 mod test;
+mod ticker;
 mod verify;
 
 pub use test::check_fixtures;
@@ -108,6 +110,12 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Copy what the embedded store keeps to one file, also while the daemon runs
+    #[command(long_about = backup::ABOUT)]
+    Backup(backup::Backup),
+    /// Put a backup in the place of the embedded store of a daemon that is stopped
+    #[command(long_about = backup::restore::ABOUT)]
+    Restore(backup::restore::Restore),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
@@ -182,6 +190,12 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
+        Command::Backup(what) => {
+            with_config(&environment, &flags, manifests, |loaded| backup::run(&loaded.config, &what))
+        }
+        Command::Restore(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::restore::run(&loaded.config, &what)
+        }),
         Command::Bench(what) => bench::run(what),
     }
 }

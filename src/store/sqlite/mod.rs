@@ -4,6 +4,7 @@
 //! writer, a query runs on the blocking pool with one of the readers. The log is moved into the
 //! database beside the writer.
 
+pub mod backup;
 mod changes;
 mod checkpoint;
 mod connection;

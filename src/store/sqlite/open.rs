@@ -135,7 +135,7 @@ pub(super) fn open_existing(folder: &Path, wait: Duration) -> Result<Opened, Ope
     }
 }
 
-fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
+pub(super) fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(failed)?;
     // In full: SQLite takes a path that begins with "file:" for a URI.
@@ -184,7 +184,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
+pub(super) fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Damaged(path.to_owned(), one_line(&error))
@@ -215,7 +215,7 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
 }
 
 /// How many migrations the database has seen; 0 for an empty one.
-fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usize, OpenError>> {
+pub(super) fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usize, OpenError>> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
