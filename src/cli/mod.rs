@@ -190,9 +190,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
-        Command::Backup(what) => {
-            with_config(&environment, &flags, manifests, |loaded| backup::run(&loaded.config, &what))
-        }
+        Command::Backup(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::run(&loaded.config, &what)
+        }),
         Command::Restore(what) => with_config(&environment, &flags, manifests, |loaded| {
             backup::restore::run(&loaded.config, &what)
         }),

@@ -215,7 +215,10 @@ pub(super) fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenErr
 }
 
 /// How many migrations the database has seen; 0 for an empty one.
-pub(super) fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usize, OpenError>> {
+pub(super) fn applied(
+    connection: &Connection,
+    path: &Path,
+) -> rusqlite::Result<Result<usize, OpenError>> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;

@@ -29,7 +29,11 @@ pub(super) fn check(path: &Path, task: &Arc<Task>) -> Result<Contents, BackupErr
         return Err(unusable("it is not a file"));
     }
     let mut start = Vec::new();
-    File::open(path).map_err(file)?.take(MAGIC.len() as u64).read_to_end(&mut start).map_err(file)?;
+    File::open(path)
+        .map_err(file)?
+        .take(MAGIC.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(file)?;
     if start != MAGIC {
         return Err(unusable("it is not a database"));
     }

@@ -63,8 +63,7 @@ pub fn backup(
     copy(&database, draft.path(), &path, wait, task)?;
     add(draft.path(), beside)
         .map_err(|error| BackupError::of(&error, |why| BackupError::Write(path.clone(), why)))?;
-    let mut contents = check(draft.path(), task)?;
-    contents.bytes = fs::metadata(draft.path()).map_err(file)?.len();
+    let contents = check(draft.path(), task)?;
     draft.publish(replace).map_err(file)?;
     Ok(contents)
 }
@@ -89,8 +88,7 @@ pub(super) fn copy(
     wait: Duration,
     task: &Arc<Task>,
 ) -> Result<(), BackupError> {
-    let failed =
-        |error| BackupError::of(&error, |why| BackupError::Read(database.to_owned(), why));
+    let failed = |error| BackupError::of(&error, |why| BackupError::Read(database.to_owned(), why));
     let db = open_to_read(database, wait, task).map_err(failed)?;
     if open::applied(&db, database).map_err(failed)?? == 0 {
         let why = "it is empty".to_owned();
@@ -105,9 +103,9 @@ pub(super) fn copy(
     })?;
     let vacuum = db.execute("VACUUM INTO ?1", [name]);
     // What is wrong with either file is told as one error of the statement.
-    vacuum.map(drop).map_err(|error| {
-        BackupError::of(&error, |why| BackupError::Write(told.to_owned(), why))
-    })
+    vacuum
+        .map(drop)
+        .map_err(|error| BackupError::of(&error, |why| BackupError::Write(told.to_owned(), why)))
 }
 
 /// Adds the files to a copy. A failure here leaves no copy, so the journal is of no use.

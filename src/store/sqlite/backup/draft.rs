@@ -18,6 +18,9 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 const ENDING: &str = ".partial";
 
+/// What SQLite makes beside a database that it writes.
+const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
 /// A draft; removed when dropped, unless it was published.
 pub(super) struct Draft {
     folder: PathBuf,
@@ -61,7 +64,8 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // It is gone when it was published.
-        for ending in ["", "-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(&self.path);
+        for ending in COMPANIONS {
             let mut path = self.path.clone().into_os_string();
             path.push(ending);
             let _ = fs::remove_file(path);
@@ -96,18 +100,24 @@ fn sweep(folder: &Path, name: &str) {
     let start = format!(".{name}.");
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let abandoned = entry.metadata().and_then(|file| file.modified()).ok().is_some_and(|at| {
-            at.elapsed().is_ok_and(|age| age > ABANDONED)
-        });
-        let is_draft = entry
-            .file_name()
-            .to_str()
-            .and_then(|file| file.strip_prefix(&start)?.strip_suffix(ENDING))
-            .is_some_and(|id| id.len() == 16 && id.bytes().all(|c| c.is_ascii_hexdigit()));
+        let abandoned = entry
+            .metadata()
+            .and_then(|file| file.modified())
+            .ok()
+            .is_some_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED));
+        let is_draft = entry.file_name().to_str().is_some_and(|file| is_draft(file, &start));
         if abandoned && is_draft {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether this is a draft whose name begins so, or what SQLite makes beside one.
+fn is_draft(file: &str, start: &str) -> bool {
+    let file = COMPANIONS.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
+    file.strip_prefix(start)
+        .and_then(|rest| rest.strip_suffix(ENDING))
+        .is_some_and(|id| id.len() == 16 && id.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -146,13 +156,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join(".b.0123456789abcdef.partial");
         let old = folder.path().join(".a.0123456789abcdef.partial");
-        for file in [&old, &other] {
+        let journal = folder.path().join(".a.0123456789abcdef.partial-journal");
+        for file in [&old, &journal, &other] {
             let long_ago = SystemTime::now() - 2 * ABANDONED;
             File::create(file).unwrap().set_modified(long_ago).unwrap();
         }
         let under_way = Draft::make(folder.path(), "a").unwrap();
         let second = Draft::make(folder.path(), "a").unwrap();
-        assert!(!old.exists() && other.exists());
+        assert!(!old.exists() && !journal.exists() && other.exists());
         assert!(under_way.path().exists() && second.path().exists());
     }
 }

@@ -67,8 +67,9 @@ pub fn restore(what: Restore<'_>, task: &Arc<Task>) -> Result<Restored, BackupEr
     let here = |error: io::Error| BackupError::File(folder.clone(), error);
     give_to_owner_of(&folder, &folder.join(LOCK)).map_err(here)?;
 
-    let files = files(&backup, what, task)
-        .map_err(|error| BackupError::of(&error, |why| BackupError::Unusable(backup.clone(), why)))?;
+    let files = files(&backup, what, task).map_err(|error| {
+        BackupError::of(&error, |why| BackupError::Unusable(backup.clone(), why))
+    })?;
     let occupied = occupied(&folder, &files).map_err(here)?;
     if let (Some(first), false) = (occupied.first(), what.replace) {
         return Err(BackupError::Exists(folder.join(first)));
@@ -131,9 +132,8 @@ fn occupied(folder: &Path, files: &[Beside]) -> io::Result<Vec<String>> {
 
 /// Brings the copy up to date and takes out what only a backup has. Returns its schema.
 fn prepare(draft: &Path, database: &Path, wait: Duration) -> Result<i64, BackupError> {
-    let failed = |error| {
-        BackupError::of(&error, |why| BackupError::Write(database.to_owned(), why))
-    };
+    let failed =
+        |error| BackupError::of(&error, |why| BackupError::Write(database.to_owned(), why));
     let db = open::prepare(draft, wait)?;
     // A key must not stay behind in a page that is free.
     db.execute_batch(&format!("PRAGMA secure_delete = ON; DROP TABLE IF EXISTS {FILES};"))
