@@ -12,6 +12,7 @@ pub mod config;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod trace;
 pub mod values;
 pub mod wire;
 

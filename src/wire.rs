@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::{
     code::{Code, Refusal},
     store::{ChangedBy, Changes, Conversation, Mark, Message, Timestamp},
+    trace::Trace,
 };
 use text::Text;
 
@@ -26,6 +27,8 @@ pub struct Frame {
     pub ephemeral: bool,
     /// A message's place in its conversation.
     pub place: Option<Place>,
+    /// The event that it tells of, for logs; none where it was fetched from the store.
+    pub trace: Trace,
 }
 
 /// Where a message stands in its conversation.
@@ -45,7 +48,7 @@ impl Frame {
     fn new(frame: &ServerFrame<'_>, ephemeral: bool) -> Self {
         // These types hold only strings, numbers and lists, which always serialize.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        Self { text: text.into(), ephemeral, place: None }
+        Self { text: text.into(), ephemeral, place: None, trace: Trace::NONE }
     }
 
     /// A frame that another node made.
@@ -65,7 +68,12 @@ impl Frame {
             let conversation = Conversation::between(first.parse().ok()?, second.parse().ok()?);
             Some(Place { conversation, seq, from, at })
         });
-        Self { text, ephemeral, place }
+        Self { text, ephemeral, place, trace: Trace::NONE }
+    }
+
+    /// The same, told of in logs as part of this event.
+    pub fn traced(self, trace: Trace) -> Self {
+        Self { trace, ..self }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.

@@ -270,7 +270,8 @@ pub struct Log {
     /// What to log: error, warn, info, debug or trace, also by module, such as
     /// "info,confab::http=debug". The variable RUST_LOG overrides it.
     pub level: String,
-    /// text for people, json for machines. Either goes to standard error.
+    /// text for people, json for machines: either goes to standard error. journald: with fields
+    /// to systemd's journal. auto: journald where standard error is the journal, else text.
     pub format: LogFormat,
     /// Lines that may wait to be written; further ones are dropped and counted. From 128 to
     /// 1000000.
@@ -291,4 +292,8 @@ pub enum LogFormat {
     Text,
     /// A JSON object for machines.
     Json,
+    /// An entry of systemd's journal.
+    Journald,
+    /// `Journald` where standard error goes to the journal, else `Text`.
+    Auto,
 }

@@ -227,7 +227,7 @@ impl Dispatch {
         let event = Event::Typing(Typing::new(from, peer, on));
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
-                let frame = Frame::typing(from, peer, on);
+                let frame = Frame::typing(from, peer, on).traced(passage.trace());
                 self.bus.publish(Envelope { to: peer, except: Some(session.id()), frame });
                 passage.finish(Decision::Accepted { seq: None, duplicate: false });
                 Ok(())

@@ -15,6 +15,7 @@ mod json;
 mod origin;
 mod profile;
 mod reload;
+mod request_id;
 mod server;
 mod web;
 mod ws;
@@ -157,6 +158,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
             async move { origin::guard(endpoint, request, &allowed).await }
         })
         .after(async |response| Ok::<_, poem::Error>(secure(response?)))
+        .around(async |endpoint, request| Ok(request_id::told(&*endpoint, request).await))
 }
 
 /// Reads the body within `limits.body`, also when its length is not told beforehand.

@@ -171,6 +171,7 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
+        tracing::debug!(trace = %envelope.frame.trace, to = %envelope.to, sessions = delivered, "delivered");
         if !envelope.frame.ephemeral {
             self.delivered.increment(delivered);
         }
