@@ -169,6 +169,7 @@ impl Daemon {
         let dispatch = Arc::clone(&daemon.dispatch);
         let publish = move || dispatch.publish();
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
+        telemetry::export_spans(&daemon.config.telemetry.otlp, &daemon.admin, &daemon.upkeep);
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         daemon.serve_public(public, connections, Arc::new(state));

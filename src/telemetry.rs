@@ -2,6 +2,7 @@
 
 mod format;
 mod journal;
+mod otlp;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, reload::Handle};
 
+pub use self::otlp::export_spans;
 use self::{
     format::{Escaped, Journal, JournalFields},
     journal::JournalSocket,
@@ -153,6 +155,7 @@ fn describe() {
     crate::auth::describe_metrics();
     crate::bus::redis::describe_metrics();
     crate::reload::describe_metrics();
+    otlp::describe_metrics();
     describe_gauge!("confab_build_info", "The version that runs; always 1.");
     describe_gauge!("confab_websocket_connections", "Sessions open on this node.");
     describe_counter!("confab_websocket_closed_total", "Sessions that ended, by reason.");

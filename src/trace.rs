@@ -1,9 +1,13 @@
 //! What ties together the log lines, and the spans, of one event on every node that it reaches.
 
+mod span;
+
 use std::{cell::Cell, fmt};
 
+pub use span::{Kind, Span, Value, export, start_export};
+
 tokio::task_local! {
-    static REQUEST: Trace;
+    static REQUEST: (Trace, u64);
 }
 
 thread_local! {
@@ -35,12 +39,23 @@ impl Trace {
 
     /// That of the request in whose course this is called, else a new one.
     pub fn current() -> Self {
-        REQUEST.try_with(|trace| *trace).unwrap_or_else(|_| Self::new())
+        REQUEST.try_with(|(trace, _)| *trace).unwrap_or_else(|_| Self::new())
     }
 
-    /// Has what `work` does belong to this trace. Tasks that it spawns do not.
-    pub async fn within<T>(self, work: impl Future<Output = T>) -> T {
-        REQUEST.scope(self, work).await
+    /// The span of the request in whose course this is called.
+    pub fn request_span() -> Option<u64> {
+        REQUEST.try_with(|(_, span)| *span).ok()
+    }
+
+    /// Has what `work` does belong to this trace, and to this span of it. Tasks that it spawns do
+    /// not.
+    pub async fn within<T>(self, span: u64, work: impl Future<Output = T>) -> T {
+        REQUEST.scope((self, span), work).await
+    }
+
+    /// The id of a trace's first span, where the trace began here: so that every node knows it.
+    pub fn root(self) -> u64 {
+        self.0 as u64
     }
 
     /// Whether it is none.
@@ -88,8 +103,8 @@ impl Parent {
     }
 }
 
-/// SplitMix64, seeded for each thread from the system's randomness.
-fn random() -> u64 {
+/// A random number, for ids that are no secret. SplitMix64, seeded for each thread from the system's randomness.
+pub fn random() -> u64 {
     STATE.with(|state| {
         let mut next = state.get();
         if next == 0 {
@@ -150,7 +165,9 @@ mod tests {
     #[tokio::test]
     async fn what_a_request_does_has_its_trace() {
         let trace = Trace::new();
-        assert_eq!(trace.within(async { Trace::current() }).await, trace);
+        let inside = async { (Trace::current(), Trace::request_span()) };
+        assert_eq!(trace.within(7, inside).await, (trace, Some(7)));
         assert_ne!(Trace::current(), trace);
+        assert_eq!(Trace::request_span(), None);
     }
 }

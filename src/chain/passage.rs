@@ -7,7 +7,7 @@ use confab_plugin::{Context, Decision, Event, Outcome};
 use super::Chain;
 use crate::{
     code::{Code, Refusal},
-    trace::Trace,
+    trace::{self, Kind, Span, Trace},
 };
 
 /// An event that the `before` hooks let through, and that the `after` hooks have yet to see.
@@ -22,6 +22,8 @@ pub struct Passage {
     started: Instant,
     finished: bool,
     trace: Trace,
+    /// The request in whose course it is.
+    request: Option<u64>,
     kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -69,8 +71,8 @@ impl Passage {
     /// An event at the beginning of its way: no hook has seen it.
     pub fn begin(chain: Arc<Chain>, mut cx: Context, event: Event, started: Instant) -> Self {
         cx.generation = chain.generation();
-        let (changed_by, trace) = (Vec::new(), Trace::current());
-        Self { chain, cx, event, changed_by, started, finished: false, trace, kept: None }
+        let (changed_by, trace, request) = (Vec::new(), Trace::current(), Trace::request_span());
+        Self { chain, cx, event, changed_by, started, finished: false, trace, request, kept: None }
     }
 
     /// Runs the `before` hooks on the event.
@@ -138,7 +140,7 @@ impl Passage {
 }
 
 impl Passage {
-    /// Logs what became of it.
+    /// Logs what became of it, and exports it where that is wanted.
     fn tell(&self, outcome: &Outcome) {
         tracing::debug!(
             trace = %self.trace,
@@ -148,6 +150,15 @@ impl Passage {
             micros = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
             "an event"
         );
+        trace::export(self.trace, || Span {
+            id: self.request.map_or_else(|| self.trace.root(), |_| trace::random()),
+            parent: self.request,
+            name: self.event.kind().as_str().into(),
+            kind: if self.request.is_some() { Kind::Internal } else { Kind::Server },
+            took: outcome.elapsed,
+            failed: matches!(outcome.decision, Decision::Failed { .. }),
+            attributes: vec![("confab.outcome", outcome.decision.as_str().into())],
+        });
     }
 }
 

@@ -34,6 +34,7 @@ mod source;
 pub mod strict;
 pub(crate) mod suggest;
 mod tables;
+pub mod telemetry;
 pub mod template;
 mod variables;
 mod web_origin;

@@ -10,7 +10,7 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret};
+use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, telemetry::Telemetry};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub bus: Bus,
     /// What the daemon says of itself.
     pub log: Log,
+    /// Traces for OpenTelemetry.
+    pub telemetry: Telemetry,
     /// The chain: every event passes these entries in this order.
     pub plugins: Vec<PluginEntry>,
 }
@@ -42,6 +44,7 @@ impl Default for Config {
             store: Store::default(),
             bus: Bus::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             plugins: PluginEntry::DEFAULT_CHAIN.map(PluginEntry::of).to_vec(),
         }
     }

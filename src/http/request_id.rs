@@ -1,5 +1,7 @@
 //! The id of a request: in its answer, and in every line that is logged in its course.
 
+use std::time::Instant;
+
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{HeaderName, HeaderValue},
@@ -7,7 +9,7 @@ use poem::{
 use tracing::Instrument as _;
 
 use super::failure;
-use crate::trace::{Parent, Trace};
+use crate::trace::{self, Kind, Parent, Span, Trace};
 
 /// The header, of requests and of answers.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,12 +28,14 @@ pub async fn told<E: Endpoint>(endpoint: &E, request: Request) -> Response {
     let trace = parent.map_or_else(Trace::new, |parent| parent.trace);
     let id = header(&HEADER).filter(|id| is_plain(id)).map(str::to_owned);
     let id = id.unwrap_or_else(|| trace.to_string());
+    let (own, started) = (parent.map_or(trace.root(), |_| trace::random()), Instant::now());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::error_span!(
         "request",
         %id,
         trace = parent.map(|parent| tracing::field::display(parent.trace)),
-        method = %request.method(),
-        path = request.uri().path(),
+        %method,
+        path,
     );
     let answer = async {
         let mut response = match endpoint.call(request).await {
@@ -41,10 +45,25 @@ pub async fn told<E: Endpoint>(endpoint: &E, request: Request) -> Response {
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(HEADER, id);
         }
-        tracing::debug!(status = response.status().as_u16(), "answered");
+        let status = response.status();
+        tracing::debug!(status = status.as_u16(), "answered");
+        trace::export(trace, || Span {
+            id: own,
+            parent: parent.map(|parent| parent.span),
+            name: method.to_string().into(),
+            kind: Kind::Server,
+            took: started.elapsed(),
+            failed: status.is_server_error(),
+            attributes: vec![
+                ("http.request.method", method.to_string().into()),
+                ("url.path", path.into()),
+                ("http.response.status_code", u64::from(status.as_u16()).into()),
+                ("confab.request_id", id.into()),
+            ],
+        });
         response
     };
-    trace.within(answer).instrument(span).await
+    trace.within(own, answer).instrument(span).await
 }
 
 /// Whether an id of somebody else's is fit for a header and a log.

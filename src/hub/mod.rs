@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     bus::{Deliver, Envelope},
     config,
+    trace::{self, Kind, Span},
 };
 pub use backlog::Backlog;
 pub use outbox::{Outbound, Outbox, Ticket};
@@ -172,6 +173,17 @@ impl Deliver for Hub {
             }
         }
         tracing::debug!(trace = %envelope.frame.trace, to = %envelope.to, sessions = delivered, "delivered");
+        if delivered > 0 {
+            trace::export(envelope.frame.trace, || Span {
+                id: trace::random(),
+                parent: Some(envelope.frame.trace.root()),
+                name: "deliver".into(),
+                kind: Kind::Consumer,
+                took: Duration::ZERO,
+                failed: false,
+                attributes: vec![("confab.sessions", delivered.into())],
+            });
+        }
         if !envelope.frame.ephemeral {
             self.delivered.increment(delivered);
         }
