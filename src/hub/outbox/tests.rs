@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::*;
 use crate::{
     store::{Conversation, Timestamp},
+    trace::Trace,
     wire::Place,
 };
 
@@ -32,7 +33,7 @@ fn limits(frames: usize, bytes: u64) -> config::Limits {
 }
 
 fn frame(text: &str, ephemeral: bool) -> Frame {
-    Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None }
+    Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None, trace: Trace::NONE }
 }
 
 fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
