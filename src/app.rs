@@ -187,6 +187,7 @@ impl Daemon {
         let metrics = Arc::new(Exposition::new(metrics, dispatch));
         daemon.admin.spawn(Arc::clone(&metrics).upkeep(daemon.upkeep.clone()));
         daemon.admin.spawn(exposition::watch_lag(daemon.upkeep.clone()));
+        telemetry::export_spans(&daemon.config.telemetry.otlp, &daemon.admin, &daemon.upkeep);
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         let stop = daemon.upkeep.clone();

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod trace;
 pub mod turns;
 pub mod values;
 pub mod wire;

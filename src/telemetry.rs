@@ -1,10 +1,19 @@
 //! What the daemon says of itself: log lines, and where panics go.
 
+mod format;
+mod journal;
+mod otlp;
+
 use std::{io, sync::Arc};
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, reload::Handle};
 
+pub use self::otlp::{describe_metrics, export_spans};
+use self::{
+    format::{Escaped, Journal, JournalFields},
+    journal::JournalSocket,
+};
 use crate::config::{Log, LogFormat};
 
 /// What sends log lines. Keep it until the end: dropped, it writes what is queued.
@@ -40,26 +49,47 @@ fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// Sends log lines to standard error, from a thread of their own. Lines are dropped, and counted,
-/// rather than hold up a message.
+/// Sends log lines to where `log.format` says, from a thread of their own. Lines are dropped rather
+/// than hold up a message.
 pub fn start_log(config: &Log) -> Logging {
-    let (writer, guard) = NonBlockingBuilder::default()
+    let wanted = match config.format {
+        LogFormat::Auto if journal::is_on_stderr() => LogFormat::Journald,
+        LogFormat::Auto => LogFormat::Text,
+        wanted => wanted,
+    };
+    let journal = (wanted == LogFormat::Journald).then(JournalSocket::open);
+    let builder = NonBlockingBuilder::default()
         .buffered_lines_limit(config.queue)
         .lossy(true)
-        .thread_name("confab-log")
-        .finish(io::stderr());
+        .thread_name("confab-log");
+    let (format, (writer, guard), trouble) = match journal {
+        Some(Ok(socket)) => (LogFormat::Journald, builder.finish(socket), None),
+        Some(Err(error)) => (LogFormat::Text, builder.finish(io::stderr()), Some(error)),
+        None => (wanted, builder.finish(io::stderr()), None),
+    };
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter(&config.level)).with_writer(writer);
-    let (level, result) = match config.format {
-        LogFormat::Text => {
-            let builder = builder.with_ansi(false).with_filter_reloading();
+    let (level, result) = match format {
+        LogFormat::Text | LogFormat::Auto => {
+            let format = Escaped::text(tracing_subscriber::fmt::format().with_ansi(false));
+            let builder = builder.with_ansi(false).event_format(format).with_filter_reloading();
             (LogLevel::of(builder.reload_handle()), builder.try_init())
         }
         LogFormat::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let format = tracing_subscriber::fmt::format().json().flatten_event(true);
+            let builder = builder.json().event_format(Escaped::json(format));
+            let builder = builder.with_filter_reloading();
+            (LogLevel::of(builder.reload_handle()), builder.try_init())
+        }
+        LogFormat::Journald => {
+            let builder = builder.fmt_fields(JournalFields).event_format(Journal);
+            let builder = builder.with_filter_reloading();
             (LogLevel::of(builder.reload_handle()), builder.try_init())
         }
     };
+    if let Some(error) = trouble {
+        tracing::warn!(%error, "the journal cannot be reached: the log goes to standard error");
+    }
     if let Err(error) = result {
         tracing::warn!(%error, "another logger is in place");
     }

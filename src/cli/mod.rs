@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod backup;
 mod bench;
 mod check;
 mod completions;
@@ -19,6 +20,7 @@ mod schema;
 mod serve;
 mod stage;
 mod test;
+mod ticker;
 mod user;
 mod verify;
 
@@ -120,6 +122,12 @@ enum Command {
     /// running daemon
     #[command(long_about = user::ABOUT)]
     User(user::User),
+    /// Copy what the embedded store keeps to one file, also while the daemon runs
+    #[command(long_about = backup::ABOUT)]
+    Backup(backup::Backup),
+    /// Put a backup in the place of the embedded store of a daemon that is stopped
+    #[command(long_about = backup::restore::ABOUT)]
+    Restore(backup::restore::Restore),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
@@ -205,6 +213,12 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::User(what) => {
             with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))
         }
+        Command::Backup(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::run(&loaded.config, &what)
+        }),
+        Command::Restore(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::restore::run(&loaded.config, &what)
+        }),
         Command::Bench(what) => bench::run(what),
         Command::Completions(what) => completions::run(&what, program),
         Command::Man(what) => man::run(&what, &program, manifests),

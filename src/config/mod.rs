@@ -35,6 +35,7 @@ mod source;
 pub mod strict;
 pub(crate) mod suggest;
 mod tables;
+pub mod telemetry;
 pub mod template;
 mod variables;
 mod web_origin;

@@ -23,6 +23,7 @@ use crate::{
     config,
     hub::Session,
     store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
+    trace::Trace,
     wire::Frame,
 };
 
@@ -258,10 +259,12 @@ impl Lane {
         // Everybody is answered before any `after` hook takes its time.
         let mut finished = Vec::with_capacity(stored.len() + marked.len());
         for ((asker, passage), result) in asked.into_iter().zip(stored) {
-            finished.push((passage, self.answer(asker, result)));
+            let decision = self.answer(asker, result, passage.trace());
+            finished.push((passage, decision));
         }
         for ((session, passage), result) in readers.into_iter().zip(marked) {
-            finished.push((passage, self.tell(&session, result)));
+            let decision = self.tell(&session, result, passage.trace());
+            finished.push((passage, decision));
         }
         for (passage, decision) in finished {
             passage.finish(decision);
@@ -292,7 +295,7 @@ impl Lane {
         marked
     }
 
-    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>) -> Decision {
+    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>, trace: Trace) -> Decision {
         let Appended { message, new } = match result {
             Ok(appended) => appended,
             Err(error) => {
@@ -301,7 +304,7 @@ impl Lane {
                 return failed(&refusal);
             }
         };
-        let frame = Frame::message(&message);
+        let frame = Frame::message(&message).traced(trace);
         let session = asker.session();
         asker.echo(frame.clone());
         if new {
@@ -313,7 +316,12 @@ impl Lane {
         Decision::Accepted { seq: Some(message.seq), duplicate: !new }
     }
 
-    fn tell(&self, session: &Session, result: Result<Marked, StoreError>) -> Decision {
+    fn tell(
+        &self,
+        session: &Session,
+        result: Result<Marked, StoreError>,
+        trace: Trace,
+    ) -> Decision {
         let Marked { mark, moved } = match result {
             Ok(marked) => marked,
             Err(error) => {
@@ -323,7 +331,8 @@ impl Lane {
             }
         };
         if moved {
-            self.publish(mark.reader, mark.peer, Some(session.id()), Frame::seen(&mark));
+            let frame = Frame::seen(&mark).traced(trace);
+            self.publish(mark.reader, mark.peer, Some(session.id()), frame);
         }
         Decision::Accepted { seq: Some(mark.upto), duplicate: !moved }
     }

@@ -244,7 +244,7 @@ impl Dispatch {
         let event = Event::Typing(Typing::new(from, peer, on));
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
-                let frame = Frame::typing(from, peer, on);
+                let frame = Frame::typing(from, peer, on).traced(passage.trace());
                 let except = Some(session.id());
                 self.bus.publish(Envelope { to: peer, except, frame, way: Way::Local });
                 passage.finish(Decision::Accepted { seq: None, duplicate: false });

@@ -12,7 +12,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge}
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth, bus, dispatch, dispatch::Dispatch, http, hub, reload};
+use crate::{auth, bus, dispatch, dispatch::Dispatch, http, hub, reload, telemetry};
 pub use runtime::watch_lag;
 
 /// How often what histograms have gathered is folded into their buckets.
@@ -52,6 +52,7 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     dispatch::describe_metrics();
     http::describe_metrics();
     hub::describe_metrics();
+    telemetry::describe_metrics();
     reload::describe_metrics();
     describe_chain();
     describe_gauge!("confab_build_info", Unit::Count, "The version that runs; always 1.");

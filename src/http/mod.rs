@@ -17,6 +17,7 @@ mod meters;
 mod origin;
 mod profile;
 mod reload;
+mod request_id;
 mod server;
 mod web;
 mod ws;
@@ -165,6 +166,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
             let requests = Arc::clone(&requests);
             async move { requests.measure(endpoint, request).await }
         })
+        .around(async |endpoint, request| Ok(request_id::told(&*endpoint, request).await))
 }
 
 /// Reads the body within `limits.body`, also when its length is not told beforehand.

@@ -23,6 +23,7 @@ use crate::{
     bus::{Deliver, Envelope},
     config,
     store::Standing,
+    trace::{self, Kind, Span},
 };
 pub use backlog::Backlog;
 use meters::Meters;
@@ -202,6 +203,18 @@ impl Deliver for Hub {
                 session.outbox().push(envelope.frame.clone());
                 delivered += 1;
             }
+        }
+        tracing::debug!(trace = %envelope.frame.trace, to = %envelope.to, sessions = delivered, "delivered");
+        if delivered > 0 {
+            trace::export(envelope.frame.trace, || Span {
+                id: trace::random(),
+                parent: Some(envelope.frame.trace.root()),
+                name: "deliver".into(),
+                kind: Kind::Consumer,
+                took: Duration::ZERO,
+                failed: false,
+                attributes: vec![("confab.sessions", delivered.into())],
+            });
         }
         if envelope.frame.typing.is_none() {
             self.meters.delivered(envelope.way, delivered);

@@ -15,6 +15,7 @@ use crate::{
     code::{Code, Refusal},
     hub::{Session, Ticket},
     store::{Conversation, Timestamp},
+    trace::Trace,
     wire::Place,
 };
 
@@ -39,7 +40,7 @@ fn limits(frames: usize, bytes: u64) -> config::Limits {
 
 fn frame(text: &str, ephemeral: bool) -> Frame {
     let typing = ephemeral.then(testkit::bob);
-    Frame { text: Utf8Bytes::from(text.to_owned()), typing, place: None }
+    Frame { text: Utf8Bytes::from(text.to_owned()), typing, place: None, trace: Trace::NONE }
 }
 
 fn typing(sender: u128, text: &str) -> Frame {

@@ -5,6 +5,7 @@
 //! database beside the writer.
 
 mod accounts;
+pub mod backup;
 mod changes;
 mod checkpoint;
 mod connection;
