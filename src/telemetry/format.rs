@@ -236,7 +236,13 @@ mod tests {
     fn a_line_for_people_is_one_line() {
         let text = written(|to| {
             let format = Escaped::text(tracing_subscriber::fmt::format().with_ansi(false));
-            Box::new(tracing_subscriber::fmt().with_writer(to).event_format(format).finish())
+            Box::new(
+                tracing_subscriber::fmt()
+                    .with_ansi(false)
+                    .with_writer(to)
+                    .event_format(format)
+                    .finish(),
+            )
         });
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.ends_with('\n') && !text.trim_end().contains(is_deceptive), "{text:?}");
