@@ -48,11 +48,10 @@ struct Inner {
     writing: usize,
     /// The answers owed to the session's own messages, oldest first.
     owed: VecDeque<Owed>,
-    /// How many answers have left `owed` since the session began.
+    /// How many answers have left `owed` so far.
     answered: u64,
-    /// How many answers in `owed` are known, and wait for an older one.
+    /// How many answers in `owed` are known, and wait for an older one; and their bytes.
     known: usize,
-    /// Their bytes.
     known_bytes: usize,
     /// The frames, and their bytes, that wait behind those.
     behind: (usize, usize),
@@ -120,8 +119,8 @@ impl Outbox {
         self.change(|inner| inner.push(frame, self));
     }
 
-    /// Closes the session: what is queued is still sent, unless the reason
-    /// [is abrupt](CloseReason::is_abrupt). The first reason stays, but for such a one.
+    /// Closes the session; what is queued is still sent, unless the reason is abrupt. The first
+    /// reason stays, but for such a one.
     pub fn close(&self, reason: CloseReason) {
         self.change(|inner| inner.close(reason));
     }
@@ -191,8 +190,7 @@ impl Outbox {
         self.lock().typing.due()
     }
 
-    /// Pending until the session has been given up, for a reason that
-    /// [is abrupt](CloseReason::is_abrupt). Only the session's own task may call this.
+    /// Pending until the session was given up. Only the session's own task may call this.
     pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.waker.register(cx.waker());
         match self.closing() {

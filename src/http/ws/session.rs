@@ -364,14 +364,13 @@ async fn unless_stalled<T>(
         Poll::Ready(result) => result,
         // On the heap, because it is rare, and every idle session would carry the space for it.
         Poll::Pending => {
+            let until = until.min(Instant::now() + limit);
             let stalled = async {
                 tokio::select! {
                     biased;
                     result = write => Ok(result),
                     reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
-                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
-                        Err(CloseReason::SlowClient)
-                    }
+                    () = tokio::time::sleep_until(until) => Err(CloseReason::SlowClient),
                 }
             };
             Box::pin(stalled).await?

@@ -1,7 +1,10 @@
 //! Accounts.
 
 use confab_plugin::{UserId, Username};
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::{
+    Collection,
+    bson::{Document, RawDocumentBuf, doc},
+};
 
 use super::{
     connect::Space,
@@ -20,7 +23,14 @@ pub(super) async fn create(space: &Space, account: &Account) -> Result<(), Store
 }
 
 pub(super) async fn find(space: &Space, filter: Document) -> Result<Option<Account>, StoreError> {
-    let accounts = space.accounts().clone_with_type::<RawDocumentBuf>();
+    find_in(space, &space.accounts().clone_with_type(), filter).await
+}
+
+async fn find_in(
+    space: &Space,
+    accounts: &Collection<RawDocumentBuf>,
+    filter: Document,
+) -> Result<Option<Account>, StoreError> {
     let found = accounts.find_one(filter).max_time(space.timeout).await.map_err(unavailable)?;
     let Some(document) = found else {
         return Ok(None);
@@ -46,7 +56,7 @@ pub(super) async fn update_password(
 
 /// Makes a change, and takes the next place among all changes in the same write: the newest place
 /// that can be seen and one, tried again when another change took it. As nobody can take a place
-/// before the one below it can be seen, whoever reads them in order misses none.
+/// before the one below it is in the log of the server, whoever reads them in order misses none.
 pub(super) async fn change(
     space: &Space,
     id: UserId,
@@ -54,12 +64,24 @@ pub(super) async fn change(
 ) -> Result<Option<Account>, StoreError> {
     let (id, mut pause) = (id.to_string(), Pause::of_a_race());
     loop {
-        let Some(mut account) = find(space, doc! { "_id": &id }).await? else { return Ok(None) };
+        let by_id = doc! { "_id": &id };
+        let found = find_in(space, &space.latest_accounts(), by_id.clone()).await?;
+        let Some(mut account) = found else { return Ok(None) };
         let (before, hash) = (account.standing.change, account.password_hash.clone());
         match change.make(&mut account) {
             None => return Ok(None),
-            Some(false) => return Ok(Some(account)),
-            Some(true) => account.standing.change = last_change(space).await? + 1,
+            Some(false) => {
+                // Nothing is written, so what was read has to be durable by itself.
+                let durable = find(space, by_id).await?;
+                if durable.as_ref().is_some_and(|found| found.standing == account.standing) {
+                    return Ok(durable);
+                }
+                pause.wait().await;
+                continue;
+            }
+            Some(true) => {
+                account.standing.change = newest(space, &space.latest_accounts()).await? + 1;
+            }
         }
         let (mut set, unset) = standing(&account);
         set.insert("change", number(account.standing.change));
@@ -100,7 +122,10 @@ pub(super) async fn changed_after(
 }
 
 pub(super) async fn last_change(space: &Space) -> Result<u64, StoreError> {
-    let accounts = space.accounts().clone_with_type::<RawDocumentBuf>();
+    newest(space, &space.accounts().clone_with_type()).await
+}
+
+async fn newest(space: &Space, accounts: &Collection<RawDocumentBuf>) -> Result<u64, StoreError> {
     let newest = accounts
         .find_one(doc! { "change": { "$gt": 0i64 } })
         .sort(doc! { "change": -1 })

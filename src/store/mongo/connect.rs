@@ -185,6 +185,16 @@ impl Space {
         self.database.collection(ACCOUNTS)
     }
 
+    /// To read what a durable write then builds on: what it read is earlier in the server's log,
+    /// so the one is rolled back with the other.
+    pub(super) fn latest_accounts(&self) -> Collection<RawDocumentBuf> {
+        let options = CollectionOptions::builder()
+            .read_concern(ReadConcern::local())
+            .write_concern(durable())
+            .build();
+        self.database.collection_with_options(ACCOUNTS, options)
+    }
+
     pub(super) fn conversations(&self) -> Collection<Document> {
         self.database.collection(CONVERSATIONS)
     }
