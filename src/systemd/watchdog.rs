@@ -60,9 +60,11 @@ pub fn start(
     mut parts: Vec<Part>,
     beat: impl Fn() + Send + 'static,
 ) -> io::Result<()> {
-    parts.push(Part::new("the runtime's timer", || {
-        Box::pin(tokio::time::sleep(Duration::from_millis(1)))
-    }));
+    // Made within the task: the timer is the runtime's.
+    let timer = || -> BoxFuture<'static, ()> {
+        Box::pin(async { tokio::time::sleep(Duration::from_millis(1)).await })
+    };
+    parts.push(Part::new("the runtime's timer", timer));
     let watch = Watch { period: time / 2, runtime: runtime.clone(), parts };
     std::thread::Builder::new().name("confab-watchdog".into()).spawn(move || {
         loop {

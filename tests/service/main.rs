@@ -6,6 +6,8 @@
 mod support;
 
 mod manager;
+#[path = "../support/mongod.rs"]
+mod mongod;
 mod reload;
 mod sockets;
 mod told;

@@ -3,11 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    manager::Manager,
-    support::{Daemon, mongod::Mongod},
-    told::start,
-};
+use crate::{manager::Manager, mongod::Mongod, support::Daemon, told::start};
 
 /// Beats come twice in this time.
 const TIME: Duration = Duration::from_secs(1);

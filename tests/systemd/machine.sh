@@ -50,7 +50,6 @@ machine_boot() {
     trap machine_stop EXIT
     trap 'exit 1' INT TERM
     mkdir "$MACHINE"/{changes,work,tree}
-    # Not in the kernel's cache alone: /proc/mounts of this script's own mount namespace.
     mount -t overlay confab-test \
         -o "lowerdir=$MACHINE_FOLDER/root,upperdir=$MACHINE/changes,workdir=$MACHINE/work" \
         "$MACHINE/tree"
@@ -86,7 +85,7 @@ machine_put() {
 }
 
 machine_stop() {
-    local status=$?
+    local status="${1:-$?}"
     if [ -n "$MACHINE_NSPAWN" ] && kill -0 "$MACHINE_NSPAWN" 2>/dev/null; then
         # Which asks its systemd to power off.
         kill -TERM "$MACHINE_NSPAWN"
