@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::Admission,
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
@@ -135,6 +136,9 @@ impl Daemon {
             sequencer,
             limits,
         ));
+        let poll = config.auth.account_poll.0;
+        let admission = Admission::new(Arc::clone(&store), directory, Arc::clone(&hub), poll);
+        let admission = Arc::new(admission);
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
@@ -145,7 +149,7 @@ impl Daemon {
             Arc::clone(&dispatch),
             Arc::clone(&hub),
             Arc::clone(&store),
-            directory,
+            Arc::clone(&admission),
             accounts,
             Arc::clone(&origins),
         );
@@ -182,6 +186,8 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
+        let stop = daemon.upkeep.clone();
+        daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         daemon.attend_manager()?;

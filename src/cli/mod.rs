@@ -19,6 +19,7 @@ mod schema;
 mod serve;
 mod stage;
 mod test;
+mod user;
 mod verify;
 
 pub use test::check_fixtures;
@@ -115,6 +116,10 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Make, list, disable and delete accounts, set passwords and end sessions, also beside a
+    /// running daemon
+    #[command(long_about = user::ABOUT)]
+    User(user::User),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
@@ -196,6 +201,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::NewPlugin(what) => new_plugin::run(&what),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
+        }
+        Command::User(what) => {
+            with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))
         }
         Command::Bench(what) => bench::run(what),
         Command::Completions(what) => completions::run(&what, program),

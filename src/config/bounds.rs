@@ -7,13 +7,14 @@ use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 68] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 69] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "leeway", "0s", "5m"),
+    ("auth", "account_poll", "10ms", "1m"),
     ("auth", "min_password_length", "1", "64"),
     ("auth", "argon2_memory", "8MiB", "1GiB"),
     ("auth", "argon2_iterations", "1", "100"),

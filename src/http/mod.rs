@@ -30,11 +30,11 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 use crate::{
+    admission::Admission,
     auth::{Accounts, Tokens},
     code::{Code, Refusal},
     config::{Config, Limits},
-    directory::{Directory, Profile},
-    dispatch::{Dispatch, report},
+    dispatch::Dispatch,
     hub::Hub,
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
@@ -51,12 +51,13 @@ pub struct State {
     dispatch: Arc<Dispatch>,
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    directory: Arc<Directory>,
+    admission: Arc<Admission>,
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
+    guesses: KeyedRate<UserId>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
     sessions: ws::Sessions,
@@ -69,7 +70,7 @@ impl State {
         dispatch: Arc<Dispatch>,
         hub: Arc<Hub>,
         store: Arc<dyn Store>,
-        directory: Arc<Directory>,
+        admission: Arc<Admission>,
         accounts: Accounts,
         allowed_origins: Arc<AllowedOrigins>,
     ) -> Self {
@@ -82,27 +83,16 @@ impl State {
             dispatch,
             hub,
             store,
-            directory,
+            admission,
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
             allowed_origins,
             attempts: KeyedRate::new(logins, REMEMBERED),
+            guesses: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
             sessions: ws::Sessions::from(limits),
-        }
-    }
-
-    /// The user whose good token this is.
-    async fn profile(&self, user: UserId) -> Result<Arc<Profile>, Refusal> {
-        match self.directory.by_id(user).await {
-            Ok(Some(profile)) => Ok(profile),
-            Ok(None) => Err(Refusal::new(Code::BadToken, "The token's user is gone.")),
-            Err(error) => {
-                report("find_account", &error);
-                Err(error.into())
-            }
         }
     }
 
@@ -111,6 +101,14 @@ impl State {
         let address = client::customer(client::address(request.remote_addr()));
         let message = "Too many logins and registrations from your address: wait a little.";
         let taken = self.attempts.take(&address, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
+    }
+
+    /// Counts a password that somebody gives with a user's token, against the user: whoever has
+    /// stolen the token could guess from many addresses.
+    fn allow_guess(&self, user: UserId) -> Result<(), Refusal> {
+        let message = "Too many passwords were tried for your account: wait a little.";
+        let taken = self.guesses.take(&user, std::time::Instant::now());
         taken.map_err(|wait| rate_limited(message, wait))
     }
 
@@ -148,6 +146,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     routes
         .at("/register", Arc::clone(&service))
         .at("/login", Arc::clone(&service))
+        .at("/logout-all", Arc::clone(&service))
+        .at("/password", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))
         .nest_no_strip("/conversations", service)
         .data(state)

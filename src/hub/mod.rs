@@ -3,6 +3,8 @@
 mod backlog;
 mod outbox;
 mod session;
+mod ticket;
+mod typing;
 
 use std::{
     collections::HashMap,
@@ -20,10 +22,12 @@ use tokio_util::task::TaskTracker;
 use crate::{
     bus::{Deliver, Envelope},
     config,
+    store::Standing,
 };
 pub use backlog::Backlog;
-pub use outbox::{Outbound, Outbox, Ticket};
+pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
+pub use ticket::Ticket;
 
 /// Users are spread over this many locks, so that deliveries rarely meet.
 const SHARDS: usize = 64;
@@ -50,6 +54,10 @@ pub enum AddError {
     TooManySessions,
     /// The daemon is stopping.
     Draining,
+    /// The user's sessions were ended while this one opened.
+    Ended,
+    /// The store does not say whether they were.
+    Unavailable,
 }
 
 impl Hub {
@@ -115,6 +123,25 @@ impl Hub {
         last && removed > 0
     }
 
+    /// Ends those sessions of a user that an account of this standing does not admit.
+    pub fn end(&self, user: UserId, standing: &Standing) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if standing.admits(session.epoch()).is_err() {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whoever has a session here.
+    pub fn users(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        for shard in &self.shards {
+            users.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+        }
+        users
+    }
+
     /// How many sessions are open here.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -171,7 +198,7 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
-        if !envelope.frame.ephemeral {
+        if envelope.frame.typing.is_none() {
             self.delivered.increment(delivered);
         }
     }

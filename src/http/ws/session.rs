@@ -12,16 +12,19 @@ use std::{
 use futures_util::{FutureExt, SinkExt, StreamExt, poll};
 use metrics::counter;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Bytes, Message, Utf8Bytes, protocol::CloseFrame},
+    tungstenite::{self, Bytes, Message, Utf8Bytes},
 };
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::metered::Metered;
+use super::{
+    farewell::{CLOSE_WAIT, farewell},
+    metered::Metered,
+};
 use crate::{
     code::{Code, Refusal},
     config,
@@ -30,9 +33,6 @@ use crate::{
     rate::{SharedRate, whole_seconds},
     wire::{Frame, client_id_of},
 };
-
-/// How long the client gets to answer a close frame before the connection is dropped.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// How many frames a session may send in a row before others get their turn: one that has always
 /// more would otherwise keep its thread from them.
@@ -159,6 +159,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
             if turn.is_ready() {
                 return turn;
             }
+        }
+        if let Some(due) = self.session.outbox().typing_due()
+            && Instant::from_std(due) < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(due.into());
         }
         self.timer.as_mut().poll(cx).map(|()| Turn::Time)
     }
@@ -318,28 +323,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         self.session.outbox().close(reason);
         // After a hole, nothing more.
-        if reason != CloseReason::SlowClient && !self.cut {
+        if !reason.is_abrupt() && !self.cut {
             self.expires = Instant::now() + self.bounds.write_timeout;
             let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
             if !matches!(rest.await, Ok(Ok(()))) {
                 return;
             }
         }
-        let _ = tokio::time::timeout(CLOSE_WAIT, self.farewell(reason)).await;
-    }
-
-    /// Waits for the client to agree: dropping a connection with unread input would reset it,
-    /// and the client might never see the reason.
-    async fn farewell(&mut self, reason: CloseReason) -> Result<(), tungstenite::Error> {
-        let frame = CloseFrame { code: reason.code().into(), reason: reason.message().into() };
-        self.socket.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = self.socket.next().await {}
-        let stream = self.socket.get_mut().unmetered();
-        stream.shutdown().await?;
-        // After a protocol error the socket no longer reads; its stream still does.
-        let mut discard = [0; 1024];
-        while stream.read(&mut discard).await? > 0 {}
-        Ok(())
+        farewell(&mut self.socket, reason).await;
     }
 
     async fn write_rest(&mut self) -> Result<(), CloseReason> {
@@ -375,12 +366,14 @@ async fn unless_stalled<T>(
             let stalled = async {
                 tokio::select! {
                     biased;
-                    result = write => Some(result),
-                    () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => None,
-                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => None,
+                    result = write => Ok(result),
+                    reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
+                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
+                        Err(CloseReason::SlowClient)
+                    }
                 }
             };
-            Box::pin(stalled).await.ok_or(CloseReason::SlowClient)?
+            Box::pin(stalled).await?
         }
     };
     result.map_err(|_| CloseReason::Client)
