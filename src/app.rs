@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
+    auth::{Accounts, Keys, Passwords, Tokens},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
@@ -109,7 +109,7 @@ impl Daemon {
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
 
         let store = open_store(&config).await?;
-        let tokens = load_tokens(&config).await?;
+        let tokens = Arc::new(load_tokens(&config).await?);
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
@@ -130,7 +130,7 @@ impl Daemon {
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
-        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
+        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens));
         let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
         let state = State::new(
             &config,
@@ -151,6 +151,7 @@ impl Daemon {
             bots,
             level,
             origins,
+            tokens,
             stop: stop.clone(),
             end: upkeep.clone(),
         };
@@ -282,12 +283,8 @@ async fn open_store(config: &Arc<Config>) -> Result<Arc<dyn Store>, AppError> {
 async fn load_tokens(config: &Arc<Config>) -> Result<Tokens, AppError> {
     let config = Arc::clone(config);
     blocking(move || {
-        let keys = Keys::load(&config.auth, || match config.store.mongo.uri {
-            // Every node must have the same key, so none can make one.
-            Some(_) => Err(KeyError::MissingSecret),
-            None => secret_key_beside(&config.store.path),
-        });
-        Ok(Tokens::new(&config.auth, keys.map_err(AppError::new)?))
+        let keys = Keys::of(&config).map_err(AppError::new)?;
+        Ok(Tokens::new(&config.auth, keys))
     })
     .await
 }

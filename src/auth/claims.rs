@@ -13,13 +13,17 @@ use serde::{
 const LAST_DATE: u64 = 253_402_300_799;
 
 /// What matters of a token's header. A key given twice is an error; keys that are not named
-/// here (`kid`, `jwk`, `jku`, `x5u` …) have no effect.
+/// here (`jwk`, `jku`, `x5u` …) have no effect.
 #[derive(Deserialize)]
 pub(super) struct Header<'a> {
     #[serde(borrow)]
     pub alg: Cow<'a, str>,
     #[serde(borrow, default = "jwt")]
     pub typ: Cow<'a, str>,
+    /// Which key signed it. Only a hint: other issuers may name theirs as they like, so what is
+    /// no text counts as none.
+    #[serde(default, deserialize_with = "text")]
+    pub kid: Option<String>,
     /// Whether `crit` is there, with whatever value.
     #[serde(default, deserialize_with = "present")]
     pub crit: bool,
@@ -102,6 +106,11 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 
 fn jwt<'a>() -> Cow<'a, str> {
     Cow::Borrowed("JWT")
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_str().map(str::to_owned))
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

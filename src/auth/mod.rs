@@ -7,6 +7,8 @@ mod accounts;
 mod claims;
 mod keys;
 mod password;
+mod pem;
+mod rotation;
 mod secret_key;
 #[cfg(test)]
 mod tests;
@@ -17,12 +19,17 @@ pub use keys::{KeyError, Keys, MIN_SECRET_BYTES};
 pub use password::{
     HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified, is_password_hash,
 };
+pub use rotation::{Rotated, rotate};
 pub use secret_key::{SECRET_KEY_FILE, secret_key_beside};
 pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, Tokens};
 
 /// Tells the metrics recorder what this module's metrics mean.
 pub fn describe_metrics() {
     metrics::describe_counter!(accounts::ATTEMPTS, "Logins and registrations, by call and result.");
+    metrics::describe_counter!(
+        token::PREVIOUS_KEY,
+        "Good tokens that another key than the current one has signed."
+    );
     metrics::describe_histogram!(
         password::HASH_DURATION,
         metrics::Unit::Seconds,

@@ -6,6 +6,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use confab_plugin::UserId;
 
@@ -16,8 +17,10 @@ use crate::{
 
 use super::{
     claims::{Header, Read, Written, object},
-    keys::Keys,
+    keys::{Keys, SignedBy},
 };
+
+pub(super) const PREVIOUS_KEY: &str = "confab_tokens_of_previous_keys_total";
 
 /// The longest token that is looked at, in bytes. Ours have about 300, with RSA 600.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -27,7 +30,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Issues and verifies tokens.
 pub struct Tokens {
-    keys: Keys,
+    keys: ArcSwap<Keys>,
     issuer: String,
     audience: String,
     lifetime: Duration,
@@ -135,7 +138,7 @@ impl Tokens {
     /// Like [`new`](Self::new), with another clock than the machine's.
     pub fn with_clock(auth: &Auth, keys: Keys, clock: Clock) -> Self {
         Self {
-            keys,
+            keys: ArcSwap::from_pointee(keys),
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
             lifetime: auth.token_lifetime.0.min(auth.max_token_lifetime.0),
@@ -162,12 +165,13 @@ impl Tokens {
             exp: now.saturating_add(expires_in),
         };
         let claims = serde_json::to_vec(&claims).map_err(|why| IssueError(why.to_string()))?;
-        let header = format!(r#"{{"typ":"JWT","alg":"{}"}}"#, self.keys.algorithm());
+        let keys = self.keys.load();
+        let (algorithm, id) = (keys.algorithm(), keys.id());
+        let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}","kid":"{id}"}}"#);
         let mut text = URL_SAFE_NO_PAD.encode(header);
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut text);
-        let signature =
-            self.keys.sign(text.as_bytes()).map_err(|why| IssueError(why.to_string()))?;
+        let signature = keys.sign(text.as_bytes()).map_err(|why| IssueError(why.to_string()))?;
         text.push('.');
         text.push_str(&signature);
         Ok(Token { text: text.into(), expires_in })
@@ -186,22 +190,26 @@ impl Tokens {
         if claims.contains('.') {
             return Err(TokenError::Malformed);
         }
-        self.check_header(&decode(header)?)?;
-        if !self.keys.verify(message.as_bytes(), signature) {
-            return Err(TokenError::Signature);
+        let keys = self.keys.load();
+        let id = check_header(&keys, &decode(header)?)?;
+        let signed_by = keys.verify(message.as_bytes(), signature, id.as_deref());
+        let signed_by = signed_by.ok_or(TokenError::Signature)?;
+        let claims = self.check_claims(&decode(claims)?)?;
+        if signed_by == SignedBy::Previous {
+            metrics::counter!(PREVIOUS_KEY).increment(1);
         }
-        self.check_claims(&decode(claims)?)
+        Ok(claims)
     }
 
-    fn check_header(&self, json: &[u8]) -> Result<(), TokenError> {
-        let header: Header<'_> = object(json).ok_or(TokenError::Malformed)?;
-        if header.alg != self.keys.algorithm() {
-            return Err(TokenError::Algorithm);
-        }
-        if header.crit || header.b64 || !header.typ.eq_ignore_ascii_case("JWT") {
-            return Err(TokenError::Header);
-        }
-        Ok(())
+    /// Signs with other keys from now on, and accepts the tokens of no others. Returns those of
+    /// before. Their algorithm must be the same.
+    pub fn replace_keys(&self, keys: Keys) -> Arc<Keys> {
+        self.keys.swap(Arc::new(keys))
+    }
+
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.load_full()
     }
 
     fn check_claims(&self, json: &[u8]) -> Result<Claims, TokenError> {
@@ -233,8 +241,20 @@ impl Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("keys", &self.keys()).finish_non_exhaustive()
     }
+}
+
+/// The id of the key that the header names.
+fn check_header(keys: &Keys, json: &[u8]) -> Result<Option<String>, TokenError> {
+    let header: Header<'_> = object(json).ok_or(TokenError::Malformed)?;
+    if header.alg != keys.algorithm() {
+        return Err(TokenError::Algorithm);
+    }
+    if header.crit || header.b64 || !header.typ.eq_ignore_ascii_case("JWT") {
+        return Err(TokenError::Header);
+    }
+    Ok(header.kid)
 }
 
 /// Canonical base64url without padding: one text for one value.

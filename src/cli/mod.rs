@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod diff;
 mod explain;
+mod key;
 mod migrate;
 mod new_plugin;
 mod online;
@@ -108,6 +109,9 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Replace the secret key that signs tokens
+    #[command(long_about = key::ABOUT)]
+    Key(key::Key),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
@@ -181,6 +185,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::NewPlugin(what) => new_plugin::run(&what),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
+        }
+        Command::Key(what) => {
+            with_config(&environment, &flags, manifests, |loaded| key::run(&loaded, &what))
         }
         Command::Bench(what) => bench::run(what),
     }

@@ -3,7 +3,7 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
+use super::{document::Finding, log_level, previous_keys, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
@@ -130,6 +130,7 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
             findings.push(Finding::at(&path, message));
         }
     }
+    findings.extend(previous_keys::check(tree));
     findings
 }
 

@@ -102,6 +102,14 @@ pub struct Auth {
     /// A file that holds the secret key.
     #[schemars(example = "/etc/confab/secret_key")]
     pub secret_key_file: Option<PathBuf>,
+    /// Files that hold further secret keys, of which tokens are accepted and none are made: the
+    /// previous ones, until their tokens have expired, and with several nodes the next one, until
+    /// all know it. At most 8. Read again at each reload, as secret_key_file is.
+    #[schemars(example = ["/etc/confab/secret_key.previous"])]
+    pub previous_secret_key_files: Vec<PathBuf>,
+    /// What these files hold, once the configuration is read.
+    #[serde(skip)]
+    pub previous_secret_keys: Vec<Secret>,
     /// How tokens are signed: HS256, HS384, HS512 with the secret key; RS256, ES256 or EdDSA
     /// with private_key_file. Tokens signed in any other way are refused.
     pub algorithm: Algorithm,
@@ -111,6 +119,10 @@ pub struct Auth {
     /// For RS256, ES256 and EdDSA: the public key that belongs to it, a PEM file (SPKI).
     #[schemars(example = "/etc/confab/public.pem")]
     pub public_key_file: Option<PathBuf>,
+    /// For RS256, ES256 and EdDSA: further public keys, PEM files (SPKI), of which tokens are
+    /// accepted: the previous ones, and the next one. At most 8.
+    #[schemars(example = ["/etc/confab/public.previous.pem"])]
+    pub previous_public_key_files: Vec<PathBuf>,
     /// The "iss" of tokens: who made them.
     pub issuer: String,
     /// The "aud" of tokens: for whom they are.
@@ -143,9 +155,12 @@ impl Default for Auth {
         Self {
             secret_key: None,
             secret_key_file: None,
+            previous_secret_key_files: Vec::new(),
+            previous_secret_keys: Vec::new(),
             algorithm: Algorithm::HS256,
             private_key_file: None,
             public_key_file: None,
+            previous_public_key_files: Vec::new(),
             issuer: "confab".into(),
             audience: "confab".into(),
             token_lifetime: Duration::from_secs(24 * 60 * 60),

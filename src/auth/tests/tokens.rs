@@ -38,7 +38,8 @@ fn each_algorithm_verifies_what_it_issued() {
         let header = token.text.expose().split('.').next().unwrap();
         let header: Value =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
-        assert_eq!(header, serde_json::json!({"typ": "JWT", "alg": format!("{algorithm:?}")}));
+        let (alg, keys) = (format!("{algorithm:?}"), tokens.keys());
+        assert_eq!(header, serde_json::json!({"typ": "JWT", "alg": alg, "kid": keys.id()}));
     }
 }
 
