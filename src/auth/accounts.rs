@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use crate::{
     config::Secret,
-    store::{Account, Store, StoreError, Timestamp},
+    store::{Account, Standing, Store, StoreError, Timestamp},
 };
 
 use super::{
@@ -156,9 +156,10 @@ impl Accounts {
             display_name,
             password_hash: self.passwords.hash(password).await?.into(),
             created_at: Timestamp::now(),
+            standing: Standing::default(),
         };
         self.store.create_account(account.clone()).await?;
-        let token = self.issue(account.id).await?;
+        let token = self.issue(&account).await?;
         Ok((account, token))
     }
 
@@ -181,14 +182,14 @@ impl Accounts {
         if verified == Verified::YesRehash {
             self.rehash(&mut account, password).await;
         }
-        let token = self.issue(account.id).await?;
+        let token = self.issue(&account).await?;
         Ok((account, token))
     }
 
     /// On the blocking pool, because RSA takes milliseconds.
-    async fn issue(&self, user: UserId) -> Result<Token, AuthError> {
-        let tokens = Arc::clone(&self.tokens);
-        let issued = tokio::task::spawn_blocking(move || tokens.issue(user)).await;
+    async fn issue(&self, account: &Account) -> Result<Token, AuthError> {
+        let (tokens, user, epoch) = (Arc::clone(&self.tokens), account.id, account.standing.epoch);
+        let issued = tokio::task::spawn_blocking(move || tokens.issue(user, epoch)).await;
         Ok(issued.map_err(|why| AuthError::Unavailable(why.to_string()))??)
     }
 

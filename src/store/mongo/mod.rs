@@ -54,8 +54,9 @@ use self::{
     turns::{Answers, Job, Turns},
 };
 use super::{
-    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError, Timestamp,
+    Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
+    StoreError, Timestamp,
 };
 use crate::config;
 
@@ -199,6 +200,34 @@ impl Store for MongoStore {
     async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
         let space = self.shared.space()?;
         self.within(accounts::update_password(&space, &id.to_string(), old, new)).await
+    }
+
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::change(&space, id, &change)).await
+    }
+
+    async fn accounts(
+        &self,
+        after: Option<&Username>,
+        most: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::in_order_of_names(&space, after, most)).await
+    }
+
+    async fn account_changes(&self, after: u64, most: usize) -> Result<Vec<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::changed_after(&space, after, most)).await
+    }
+
+    async fn last_account_change(&self) -> Result<u64, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::last_change(&space)).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

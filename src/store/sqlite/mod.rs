@@ -4,6 +4,7 @@
 //! writer, a query runs on the blocking pool with one of the readers. The log is moved into the
 //! database beside the writer.
 
+mod accounts;
 mod changes;
 mod checkpoint;
 mod connection;
@@ -38,7 +39,7 @@ pub use open::OpenError;
 pub use probe::probe;
 
 use self::{
-    changes::NewPassword,
+    accounts::NewPassword,
     checkpoint::Checkpoints,
     connection::Role,
     job::{Change, Run},
@@ -46,8 +47,9 @@ use self::{
     writer::{Request, Writer},
 };
 use super::{
-    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
+    Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
+    StoreError,
 };
 use crate::config;
 
@@ -151,21 +153,46 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_account(&self, account: Account) -> Result<(), StoreError> {
-        self.change(account, 1, self.deadline(), changes::create_account).await?
+        self.change(account, 1, self.deadline(), accounts::create).await?
     }
 
     async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.readers.read(move |db| queries::account_by_id(db, id)).await
+        self.readers.read(move |db| accounts::by_id(db, id)).await
     }
 
     async fn account_by_name(&self, name: &Username) -> Result<Option<Account>, StoreError> {
         let name = name.clone();
-        self.readers.read(move |db| queries::account_by_name(db, &name)).await
+        self.readers.read(move |db| accounts::by_name(db, &name)).await
     }
 
     async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
         let change = NewPassword { account: id, old: old.to_owned(), new: new.to_owned() };
-        self.change(change, 1, self.deadline(), changes::update_password).await
+        self.change(change, 1, self.deadline(), accounts::update_password).await
+    }
+
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError> {
+        self.change((id, change), 1, self.deadline(), accounts::change).await
+    }
+
+    async fn accounts(
+        &self,
+        after: Option<&Username>,
+        most: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.readers.read(move |db| accounts::in_order_of_names(db, &after, most)).await
+    }
+
+    async fn account_changes(&self, after: u64, most: usize) -> Result<Vec<Account>, StoreError> {
+        self.readers.read(move |db| accounts::changed_after(db, after, most)).await
+    }
+
+    async fn last_account_change(&self) -> Result<u64, StoreError> {
+        self.readers.read(|db| accounts::last_change(db)).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

@@ -18,7 +18,9 @@ fn no_query_sorts_or_scans_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open::open(folder.path(), Duration::from_secs(1)).unwrap();
     let history = format!("SELECT seq FROM messages m {}", queries::OLDEST);
-    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history] {
+    let changed = format!("SELECT id FROM accounts {}", accounts::CHANGED);
+    let newest = accounts::NEWEST;
+    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history, &changed, newest] {
         let plan = plan(&opened.writer, sql);
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}\n{plan}");
     }
