@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{Accounts, Keys, Passwords, Tokens},
+    auth::{Accounts, Keys, Passwords, RefreshTokens, Tokens},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
@@ -130,7 +130,8 @@ impl Daemon {
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
-        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens));
+        let refresh = RefreshTokens::new(Arc::clone(&store), &config.auth);
+        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens), refresh);
         let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
         let state = State::new(
             &config,

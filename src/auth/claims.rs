@@ -32,7 +32,8 @@ pub(super) struct Header<'a> {
     pub b64: bool,
 }
 
-/// The claims of a foreign token. All but `epoch` are required; a key given twice is an error.
+/// The claims of a foreign token. All but `epoch` and `sid` are required; a key given twice is an
+/// error.
 #[derive(Deserialize)]
 pub(super) struct Read<'a> {
     #[serde(borrow)]
@@ -49,6 +50,8 @@ pub(super) struct Read<'a> {
     /// Missing in the first epoch.
     #[serde(default)]
     pub epoch: u64,
+    #[serde(default, deserialize_with = "text")]
+    pub sid: Option<String>,
 }
 
 /// The claims of a token of ours.
@@ -62,6 +65,9 @@ pub(super) struct Written<'a> {
     pub exp: u64,
     #[serde(skip_serializing_if = "is_first")]
     pub epoch: u64,
+    /// The login, as in OpenID Connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 fn is_first(epoch: &u64) -> bool {

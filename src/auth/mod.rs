@@ -6,8 +6,10 @@
 mod accounts;
 mod claims;
 mod keys;
+mod logins;
 mod password;
 mod pem;
+mod refresh;
 mod rotation;
 mod secret_key;
 #[cfg(test)]
@@ -16,16 +18,28 @@ mod token;
 
 pub use accounts::{Accounts, AuthError};
 pub use keys::{KeyError, Keys, MIN_SECRET_BYTES};
+pub use logins::EndedLogin;
 pub use password::{
     HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified, is_password_hash,
 };
+pub use refresh::{RefreshError, RefreshToken, RefreshTokens, Renewed};
 pub use rotation::{Rotated, rotate};
 pub use secret_key::{SECRET_KEY_FILE, secret_key_beside};
 pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, Tokens};
 
+/// Logins that were ended because one of their refresh tokens was used twice.
+const REUSED: &str = "confab_refresh_tokens_reused_total";
+
 /// Tells the metrics recorder what this module's metrics mean.
 pub fn describe_metrics() {
-    metrics::describe_counter!(accounts::ATTEMPTS, "Logins and registrations, by call and result.");
+    metrics::describe_counter!(
+        accounts::ATTEMPTS,
+        "Registrations, logins and what follows them, by call and result."
+    );
+    metrics::describe_counter!(
+        REUSED,
+        "Logins that were ended because one of their refresh tokens was used again."
+    );
     metrics::describe_counter!(
         token::PREVIOUS_KEY,
         "Good tokens that another key than the current one has signed."

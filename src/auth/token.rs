@@ -12,12 +12,13 @@ use confab_plugin::UserId;
 
 use crate::{
     config::{Auth, Secret},
-    store::Timestamp,
+    store::{LoginId, Timestamp},
 };
 
 use super::{
     claims::{Header, Read, Written, object},
     keys::{Keys, SignedBy},
+    refresh::RefreshToken,
 };
 
 pub(super) const PREVIOUS_KEY: &str = "confab_tokens_of_previous_keys_total";
@@ -46,6 +47,8 @@ pub struct Token {
     pub text: Secret,
     /// How long it is good, in seconds.
     pub expires_in: u64,
+    /// What gets the next one; `None` where there are no refresh tokens.
+    pub refresh: Option<RefreshToken>,
 }
 
 /// What a good token says.
@@ -57,6 +60,8 @@ pub struct Claims {
     ///
     /// [`Standing::admits`]: crate::store::Standing::admits
     pub epoch: u64,
+    /// The login that it is of, if that can be refreshed.
+    pub login: Option<LoginId>,
     /// When it was made.
     pub issued: Timestamp,
     /// When it expires; a session ends then. For `auth.leeway` longer, [`Tokens::verify`] still
@@ -154,12 +159,17 @@ impl Tokens {
 
     /// A new token for `user`, good from now on and for this epoch of the account alone: the one
     /// that was read before the password was checked, so that what ends the sessions meanwhile
-    /// ends this one too. RSA takes milliseconds, too long for an async
+    /// ends this one too. It names its `login`. RSA takes milliseconds, too long for an async
     /// thread; the other algorithms take microseconds.
     ///
     /// # Errors
     /// When the key cannot sign; loading it has tried that already.
-    pub fn issue(&self, user: UserId, epoch: u64) -> Result<Token, IssueError> {
+    pub fn issue(
+        &self,
+        user: UserId,
+        epoch: u64,
+        login: Option<LoginId>,
+    ) -> Result<Token, IssueError> {
         let now = u64::try_from((self.clock)().0 / 1000).unwrap_or_default();
         let expires_in = self.lifetime.as_secs();
         let claims = Written {
@@ -170,6 +180,7 @@ impl Tokens {
             nbf: now,
             exp: now.saturating_add(expires_in),
             epoch,
+            sid: login.map(|login| login.to_string()),
         };
         let claims = serde_json::to_vec(&claims).map_err(|why| IssueError(why.to_string()))?;
         let keys = self.keys.load();
@@ -181,7 +192,7 @@ impl Tokens {
         let signature = keys.sign(text.as_bytes()).map_err(|why| IssueError(why.to_string()))?;
         text.push('.');
         text.push_str(&signature);
-        Ok(Token { text: text.into(), expires_in })
+        Ok(Token { text: text.into(), expires_in, refresh: None })
     }
 
     /// Whose token it is, if it is one of ours and its time is now. Whether the account still
@@ -244,7 +255,9 @@ impl Tokens {
             return Err(TokenError::Expired);
         }
         let issued = Timestamp(millis(claims.iat));
-        Ok(Claims { user, epoch: claims.epoch, issued, expires: Timestamp(expires) })
+        // Other issuers may name their sessions as they like.
+        let login = claims.sid.and_then(|sid| sid.parse().ok());
+        Ok(Claims { user, epoch: claims.epoch, login, issued, expires: Timestamp(expires) })
     }
 }
 

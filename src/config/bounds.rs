@@ -7,12 +7,15 @@ use super::{document::Finding, log_level, previous_keys, schema::quoted, tables,
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 68] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 71] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
+    ("auth", "refresh_lifetime", "0s", "365days"),
+    ("auth", "refresh_grace", "0s", "5m"),
+    ("auth", "logins_per_user", "1", "10000"),
     ("auth", "leeway", "0s", "5m"),
     ("auth", "min_password_length", "1", "64"),
     ("auth", "argon2_memory", "8MiB", "1GiB"),

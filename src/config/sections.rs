@@ -132,6 +132,16 @@ pub struct Auth {
     pub token_lifetime: Duration,
     /// Tokens that claim to be good for longer than this are refused. At most 365days.
     pub max_token_lifetime: Duration,
+    /// How long a login can be refreshed after it was last used: /refresh gives a new token for
+    /// the refresh token of the last answer, so token_lifetime can be short. Never less than
+    /// token_lifetime; 0s means that there are no refresh tokens. At most 365days.
+    pub refresh_lifetime: Duration,
+    /// For how long a refresh token that was used gives the same answer once more, for a client
+    /// that did not get it. Later, it counts as stolen and ends the login. At most 5m.
+    pub refresh_grace: Duration,
+    /// Logins that one user can refresh; one more ends the one that was not used for longest.
+    /// From 1 to 10000.
+    pub logins_per_user: usize,
     /// How far the clocks of machines that share the key may differ. At most 5m.
     pub leeway: Duration,
     /// The fewest characters of a new password. From 1 to 64.
@@ -165,6 +175,9 @@ impl Default for Auth {
             audience: "confab".into(),
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             max_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            refresh_grace: Duration::from_secs(30),
+            logins_per_user: 32,
             leeway: Duration::from_secs(30),
             min_password_length: 8,
             argon2_memory: ByteSize::mib(19),

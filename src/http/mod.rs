@@ -12,6 +12,7 @@ mod conversations;
 mod docs;
 mod failure;
 mod json;
+mod logins;
 mod origin;
 mod profile;
 mod reload;
@@ -29,7 +30,7 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 use crate::{
-    auth::{Accounts, Tokens},
+    auth::{Accounts, EndedLogin, Tokens},
     code::{Code, Refusal},
     config::{Config, Limits},
     directory::{Directory, Profile},
@@ -56,6 +57,7 @@ pub struct State {
     limits: Limits,
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
+    refreshes: KeyedRate<IpAddr>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
     sessions: ws::Sessions,
@@ -87,6 +89,7 @@ impl State {
             limits: limits.clone(),
             allowed_origins,
             attempts: KeyedRate::new(logins, REMEMBERED),
+            refreshes: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
             sessions: ws::Sessions::from(limits),
@@ -113,6 +116,20 @@ impl State {
         taken.map_err(|wait| rate_limited(message, wait))
     }
 
+    /// Counts a refresh against the client's address: apart from logins, so that neither takes the
+    /// other's place.
+    fn allow_refresh(&self, request: &Request) -> Result<(), Refusal> {
+        let address = client::customer(client::address(request.remote_addr()));
+        let message = "Too many refreshes from your address: wait a little.";
+        let taken = self.refreshes.take(&address, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
+    }
+
+    /// Closes the sessions of a login that was ended. Other nodes find out by themselves.
+    async fn tell_end(&self, ended: Option<EndedLogin>) {
+        let _ = ended;
+    }
+
     /// Counts a session that a user wants to open. Asks nobody else, so that whoever reconnects in
     /// a loop costs little.
     fn allow_session(&self, user: UserId) -> Result<(), Refusal> {
@@ -130,7 +147,7 @@ fn rate_limited(message: &'static str, wait: Duration) -> Refusal {
 
 /// Everything on the public listener.
 pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint: 'static> + use<> {
-    let api = (accounts::AccountsApi, conversations::ConversationsApi);
+    let api = (accounts::AccountsApi, logins::LoginsApi, conversations::ConversationsApi);
     let service = OpenApiService::new(api, "confab", env!("CARGO_PKG_VERSION"))
         .description(docs::DESCRIPTION);
     let mut routes = Route::new().at("/ws/:user_id", get(ws::upgrade));
@@ -147,6 +164,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     routes
         .at("/register", Arc::clone(&service))
         .at("/login", Arc::clone(&service))
+        .at("/refresh", Arc::clone(&service))
+        .at("/logout", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))
         .nest_no_strip("/conversations", service)
         .data(state)

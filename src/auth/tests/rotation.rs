@@ -31,13 +31,13 @@ fn kid(token: &Token) -> String {
 #[test]
 fn tokens_of_listed_keys_are_good_and_of_others_not() {
     let old = tokens(&with_previous(OTHER, &[]));
-    let token = old.issue(user()).unwrap();
+    let token = old.issue(user(), 0, None).unwrap();
     let new = tokens(&with_previous(SECRET, &[]));
     assert_eq!(new.verify(token.text.expose()), Err(TokenError::Signature));
     let both = tokens(&with_previous(SECRET, &[OTHER]));
     assert_eq!(both.verify(token.text.expose()).map(|c| c.user), Ok(user()));
 
-    let issued = both.issue(user()).unwrap();
+    let issued = both.issue(user(), 0, None).unwrap();
     assert!(new.verify(issued.text.expose()).is_ok(), "the current key signs");
     assert!(old.verify(issued.text.expose()).is_err());
     // A node that has not switched yet knows the next key.
@@ -52,9 +52,10 @@ fn tokens_of_listed_keys_are_good_and_of_others_not() {
 #[test]
 fn a_key_has_one_id_which_is_not_the_key() {
     let (one, two) = (tokens(&with_previous(SECRET, &[])), tokens(&with_previous(OTHER, &[])));
-    let (first, second) = (kid(&one.issue(user()).unwrap()), kid(&two.issue(user()).unwrap()));
+    let (first, second) =
+        (kid(&one.issue(user(), 0, None).unwrap()), kid(&two.issue(user(), 0, None).unwrap()));
     assert_ne!(first, second);
-    assert_eq!(kid(&one.issue(UserId::from_u128(1 << 90)).unwrap()), first);
+    assert_eq!(kid(&one.issue(UserId::from_u128(1 << 90), 0, None).unwrap()), first);
     assert_eq!(first.len(), 16);
     // No part of the signature of anything that a token could be.
     assert!(!first.contains(SECRET));
@@ -96,7 +97,7 @@ fn public_keys_of_before_are_read_and_checked() {
         let (before, now) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let old = with_files(&before, algorithm, &pair_for(algorithm));
         let mut new = with_files(&now, algorithm, &pair_for(algorithm));
-        let token = tokens(&old).issue(user()).unwrap();
+        let token = tokens(&old).issue(user(), 0, None).unwrap();
         assert_eq!(tokens(&new).verify(token.text.expose()), Err(TokenError::Signature));
         new.previous_public_key_files = vec![old.public_key_file.clone().unwrap()];
         assert!(tokens(&new).verify(token.text.expose()).is_ok(), "{algorithm:?}");
