@@ -12,7 +12,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{Accounts, Keys, Passwords, RefreshTokens, Tokens},
+    admission::Admission,
+    auth::{self, Accounts, Keys, Passwords, RefreshTokens, Tokens},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
@@ -127,6 +128,9 @@ impl Daemon {
             sequencer,
             limits,
         ));
+        let poll = config.auth.account_poll.0;
+        let admission = Admission::new(Arc::clone(&store), directory, Arc::clone(&hub), poll);
+        let admission = Arc::new(admission);
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
@@ -138,7 +142,7 @@ impl Daemon {
             Arc::clone(&dispatch),
             Arc::clone(&hub),
             Arc::clone(&store),
-            directory,
+            Arc::clone(&admission),
             accounts,
             Arc::clone(&origins),
         );
@@ -173,6 +177,9 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
+        let stop = daemon.upkeep.clone();
+        daemon.admin.spawn(auth::tend_logins(Arc::clone(&daemon.store), stop.clone()));
+        daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         daemon.serve_public(public, connections, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(

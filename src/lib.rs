@@ -21,6 +21,7 @@ pub mod directory;
 pub mod registry;
 
 // Floor 5: the way of an event, and who is connected.
+pub mod admission;
 pub mod dispatch;
 pub mod hub;
 

@@ -22,7 +22,7 @@ pub use logins::EndedLogin;
 pub use password::{
     HashError, MAX_PASSWORD_BYTES, PasswordProblem, Passwords, Verified, is_password_hash,
 };
-pub use refresh::{RefreshError, RefreshToken, RefreshTokens, Renewed};
+pub use refresh::{RefreshError, RefreshToken, RefreshTokens, Renewed, tend_logins};
 pub use rotation::{Rotated, rotate};
 pub use secret_key::{SECRET_KEY_FILE, secret_key_beside};
 pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, Tokens};

@@ -14,6 +14,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use confab_plugin::UserId;
 use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::token::Clock;
@@ -30,6 +31,9 @@ const ATTEMPTS: usize = 4;
 
 /// Expired logins that are removed in one step.
 const BATCH: usize = 1000;
+
+/// How often they are looked for. Nothing hangs on it: an expired login is refused at once.
+const TEND_EVERY: Duration = Duration::from_secs(600);
 
 /// A refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,18 +219,6 @@ impl RefreshTokens {
         }
     }
 
-    /// Removes what has expired, from time to time. Runs for ever; a failure is tried again.
-    pub async fn tend(&self, every: Duration) {
-        loop {
-            match self.store.remove_expired_logins((self.clock)(), BATCH).await {
-                Ok(BATCH) => continue,
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "expired logins were not removed"),
-            }
-            tokio::time::sleep(every).await;
-        }
-    }
-
     /// Whether the answer to the token that was used last may not have arrived: nobody has used
     /// its successor, for then another one would have been used last.
     fn is_late_answer(&self, used: &UsedToken, now: Timestamp) -> bool {
@@ -244,6 +236,22 @@ impl RefreshTokens {
         let expires_in = u64::try_from(left).unwrap_or(0);
         RefreshToken { text: Halves::write(login, token), expires_in }
     }
+}
+
+/// Removes the logins whose time is over, from time to time, until `stop`. What fails is tried
+/// again.
+pub async fn tend_logins(store: Arc<dyn Store>, stop: CancellationToken) {
+    let tend = async {
+        loop {
+            match store.remove_expired_logins(Timestamp::now(), BATCH).await {
+                Ok(BATCH) => continue,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "expired logins were not removed"),
+            }
+            tokio::time::sleep(TEND_EVERY).await;
+        }
+    };
+    stop.run_until_cancelled(tend).await;
 }
 
 impl fmt::Debug for RefreshTokens {

@@ -55,7 +55,8 @@ Configuration, later layers win:
      written a,b or [\"a\", \"b\"]
   6. the options above
 The [[plugins]] of the files follow each other in one chain. Secrets may also be
-the systemd credentials secret_key, mongo_uri and redis_url. NO_COLOR turns colours off.
+the systemd credentials secret_key, previous_secret_key, mongo_uri and redis_url. NO_COLOR turns
+colours off.
 
 Exit status:
   0   done

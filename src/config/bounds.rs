@@ -7,7 +7,7 @@ use super::{document::Finding, log_level, previous_keys, schema::quoted, tables,
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 71] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 72] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -17,6 +17,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 71] = [
     ("auth", "refresh_grace", "0s", "5m"),
     ("auth", "logins_per_user", "1", "10000"),
     ("auth", "leeway", "0s", "5m"),
+    ("auth", "account_poll", "10ms", "1m"),
     ("auth", "min_password_length", "1", "64"),
     ("auth", "argon2_memory", "8MiB", "1GiB"),
     ("auth", "argon2_iterations", "1", "100"),

@@ -144,6 +144,10 @@ pub struct Auth {
     pub logins_per_user: usize,
     /// How far the clocks of machines that share the key may differ. At most 5m.
     pub leeway: Duration,
+    /// How often a node asks the store which accounts were changed, by other nodes or by
+    /// "confab user". At most this later a disabled account, a new password or a logout from
+    /// everywhere ends sessions there and has older tokens refused. From 10ms to 1m.
+    pub account_poll: Duration,
     /// The fewest characters of a new password. From 1 to 64.
     pub min_password_length: usize,
     /// argon2id: memory of one hash. Changed parameters are taken up at each user's next login.
@@ -179,6 +183,7 @@ impl Default for Auth {
             refresh_grace: Duration::from_secs(30),
             logins_per_user: 32,
             leeway: Duration::from_secs(30),
+            account_poll: Duration::from_millis(250),
             min_password_length: 8,
             argon2_memory: ByteSize::mib(19),
             argon2_iterations: 2,

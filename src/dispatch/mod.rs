@@ -137,11 +137,17 @@ impl Dispatch {
         if let Some(opening) = opening {
             opening.keep();
         }
-        Ok(())
+        // Once more, now that whatever ends the user's sessions would end this one.
+        match self.directory.by_id(user).await {
+            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => Ok(()),
+            _ => {
+                self.leave(session);
+                Err(AddError::Ended)
+            }
+        }
     }
 
-    /// Closes a session.
-    pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+    fn leave(&self, session: &Arc<Session>) {
         let user = session.user().id;
         if self.hub.remove(session) {
             self.bus.unsubscribe(user);
@@ -149,6 +155,11 @@ impl Dispatch {
         if let Some(sequencer) = &self.sequencer {
             sequencer.close(user);
         }
+    }
+
+    /// Closes a session.
+    pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+        self.leave(session);
         let event = Event::Disconnect(Disconnect::new(reason.as_str()));
         if let Ok(passage) = self.enter(session.context(), event).await {
             passage.finish(Decision::Accepted { seq: None, duplicate: false });
@@ -223,7 +234,7 @@ impl Dispatch {
         on: bool,
         started: Instant,
     ) -> Result<(), Refusal> {
-        let (from, peer) = (session.user().id, self.find(to).await?.user.id);
+        let (from, peer) = (session.user().id, self.recipient(to).await?.user.id);
         let event = Event::Typing(Typing::new(from, peer, on));
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
@@ -273,6 +284,19 @@ impl Dispatch {
                 Err(error.into())
             }
         }
+    }
+
+    /// The user that a client wants to reach.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find), and `user_deleted`.
+    async fn recipient(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+        let profile = self.find(text).await?;
+        if profile.standing.deleted.is_some() {
+            let message = "This account is deleted: nobody would read it.";
+            return Err(Refusal::new(Code::UserDeleted, message));
+        }
+        Ok(profile)
     }
 
     /// Hands over what is counted here and in the chain; before metrics are read, and now and then.

@@ -66,7 +66,7 @@ impl LoginsApi {
         match state.accounts.refresh(&body.token()).await {
             Ok((account, token)) => Ok(Granted::new(&account, &token)),
             Err((error, ended)) => {
-                state.tell_end(ended).await;
+                ended.iter().for_each(|ended| state.admission.end_login(ended));
                 Err(refusal(&error).into())
             }
         }
@@ -85,7 +85,8 @@ impl LoginsApi {
     ) -> Result<Done, Failure> {
         state.allow_refresh(request)?;
         let ended = state.accounts.log_out(&body.token()).await;
-        state.tell_end(ended.map_err(|error| refusal(&error))?).await;
+        let ended = ended.map_err(|error| refusal(&error))?;
+        ended.iter().for_each(|ended| state.admission.end_login(ended));
         Ok(Done::Done)
     }
 }

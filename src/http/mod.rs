@@ -30,11 +30,11 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 use crate::{
-    auth::{Accounts, EndedLogin, Tokens},
+    admission::Admission,
+    auth::{Accounts, Tokens},
     code::{Code, Refusal},
     config::{Config, Limits},
-    directory::{Directory, Profile},
-    dispatch::{Dispatch, report},
+    dispatch::Dispatch,
     hub::Hub,
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
@@ -51,13 +51,14 @@ pub struct State {
     dispatch: Arc<Dispatch>,
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    directory: Arc<Directory>,
+    admission: Arc<Admission>,
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
     refreshes: KeyedRate<IpAddr>,
+    guesses: KeyedRate<UserId>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
     sessions: ws::Sessions,
@@ -70,7 +71,7 @@ impl State {
         dispatch: Arc<Dispatch>,
         hub: Arc<Hub>,
         store: Arc<dyn Store>,
-        directory: Arc<Directory>,
+        admission: Arc<Admission>,
         accounts: Accounts,
         allowed_origins: Arc<AllowedOrigins>,
     ) -> Self {
@@ -83,28 +84,17 @@ impl State {
             dispatch,
             hub,
             store,
-            directory,
+            admission,
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
             allowed_origins,
             attempts: KeyedRate::new(logins, REMEMBERED),
             refreshes: KeyedRate::new(logins, REMEMBERED),
+            guesses: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
             sessions: ws::Sessions::from(limits),
-        }
-    }
-
-    /// The user whose good token this is.
-    async fn profile(&self, user: UserId) -> Result<Arc<Profile>, Refusal> {
-        match self.directory.by_id(user).await {
-            Ok(Some(profile)) => Ok(profile),
-            Ok(None) => Err(Refusal::new(Code::BadToken, "The token's user is gone.")),
-            Err(error) => {
-                report("find_account", &error);
-                Err(error.into())
-            }
         }
     }
 
@@ -125,9 +115,12 @@ impl State {
         taken.map_err(|wait| rate_limited(message, wait))
     }
 
-    /// Closes the sessions of a login that was ended. Other nodes find out by themselves.
-    async fn tell_end(&self, ended: Option<EndedLogin>) {
-        let _ = ended;
+    /// Counts a password that somebody gives with a user's token, against the user: whoever has
+    /// stolen the token could guess from many addresses.
+    fn allow_guess(&self, user: UserId) -> Result<(), Refusal> {
+        let message = "Too many passwords were tried for your account: wait a little.";
+        let taken = self.guesses.take(&user, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
     }
 
     /// Counts a session that a user wants to open. Asks nobody else, so that whoever reconnects in
@@ -166,6 +159,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         .at("/login", Arc::clone(&service))
         .at("/refresh", Arc::clone(&service))
         .at("/logout", Arc::clone(&service))
+        .at("/logout-all", Arc::clone(&service))
+        .at("/password", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))
         .nest_no_strip("/conversations", service)
         .data(state)

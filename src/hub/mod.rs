@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     bus::{Deliver, Envelope},
     config,
+    store::{LoginId, Standing},
 };
 pub use backlog::Backlog;
 pub use outbox::{Outbound, Outbox, Ticket};
@@ -50,6 +51,8 @@ pub enum AddError {
     TooManySessions,
     /// The daemon is stopping.
     Draining,
+    /// The user's sessions were ended while this one opened.
+    Ended,
 }
 
 impl Hub {
@@ -113,6 +116,41 @@ impl Hub {
         self.count.fetch_sub(removed, Ordering::Relaxed);
         self.connections.decrement(removed as f64);
         last && removed > 0
+    }
+
+    /// Ends those sessions of a user that an account of this standing does not admit.
+    pub fn end(&self, user: UserId, standing: &Standing) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if standing.admits(session.epoch()).is_err() {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whether a user has a session here of a login that can be ended by itself.
+    pub fn has_logins(&self, user: UserId) -> bool {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&user).into_iter().flatten().any(|session| session.login().is_some())
+    }
+
+    /// Ends the sessions of a user that are of logins which are over.
+    pub fn end_logins(&self, user: UserId, is_over: impl Fn(LoginId) -> bool) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if session.login().is_some_and(&is_over) {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whoever has a session here.
+    pub fn users(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        for shard in &self.shards {
+            users.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+        }
+        users
     }
 
     /// How many sessions are open here.

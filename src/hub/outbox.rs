@@ -123,8 +123,8 @@ impl Outbox {
         self.change(|inner| inner.push(frame, self));
     }
 
-    /// Closes the session: what is queued is still sent, except to a slow client. The first
-    /// reason stays.
+    /// Closes the session: what is queued is still sent, unless the reason
+    /// [is abrupt](CloseReason::is_abrupt). The first reason stays, but for such a one.
     pub fn close(&self, reason: CloseReason) {
         self.change(|inner| inner.close(reason));
     }
@@ -171,12 +171,12 @@ impl Outbox {
         Poll::Ready(inner.take(&self.backlog))
     }
 
-    /// Pending until the session has been given up as a slow client. Only the session's own
-    /// task may call this.
-    pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Pending until the session has been given up, for a reason that
+    /// [is abrupt](CloseReason::is_abrupt). Only the session's own task may call this.
+    pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.waker.register(cx.waker());
         match self.closing() {
-            Some(CloseReason::SlowClient) => Poll::Ready(()),
+            Some(reason) if reason.is_abrupt() => Poll::Ready(reason),
             _ => Poll::Pending,
         }
     }
@@ -247,7 +247,7 @@ impl Inner {
 
     /// Whether the frame may be queued; if not, it is left out, or the session is given up.
     fn make_room(&mut self, frame: &Frame, bounds: &Outbox) -> bool {
-        if self.closing == Some(CloseReason::SlowClient) {
+        if self.is_given_up() {
             return false;
         }
         let part = if frame.ephemeral { EPHEMERAL_PART } else { 1 };
@@ -281,12 +281,16 @@ impl Inner {
         counter!("confab_ephemeral_dropped_total").increment((before - self.frames.len()) as u64);
     }
 
+    fn is_given_up(&self) -> bool {
+        self.closing.is_some_and(CloseReason::is_abrupt)
+    }
+
     fn close(&mut self, reason: CloseReason) {
-        if self.closing.is_some_and(|_| reason != CloseReason::SlowClient) {
+        if self.is_given_up() || self.closing.is_some() && !reason.is_abrupt() {
             return;
         }
         self.closing = Some(reason);
-        if reason == CloseReason::SlowClient {
+        if reason.is_abrupt() {
             self.frames = VecDeque::new();
             self.bytes = 0;
             self.behind = (0, 0);
@@ -301,8 +305,8 @@ impl Inner {
 
     fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
         let place = number.checked_sub(self.answered).and_then(|n| usize::try_from(n).ok());
+        let answer = answer.filter(|_| !self.is_given_up());
         if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
-            let answer = answer.filter(|_| self.closing != Some(CloseReason::SlowClient));
             self.known_bytes += length(&answer);
             owed.answer = Some(answer);
             self.known += 1;

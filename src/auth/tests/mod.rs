@@ -4,6 +4,7 @@
 mod accounts;
 mod keys;
 mod passwords;
+mod refresh;
 mod rotation;
 mod secret_key;
 mod store;

@@ -94,7 +94,7 @@ pub async fn upgrade(
     state.allowed_origins.check(request.headers())?;
     let claims = bearer::of_websocket(request, state)?;
     state.allow_session(claims.user)?;
-    let profile = state.profile(claims.user).await?;
+    let profile = state.admission.admit(claims.user, claims.epoch).await?;
     let named = match user.strip_prefix('@') {
         Some(name) => name.eq_ignore_ascii_case(profile.user.name.as_str()),
         None => user.parse() == Ok(profile.user.id),
@@ -107,7 +107,8 @@ pub async fn upgrade(
 
     let address = client::address(request.remote_addr());
     let (user, backlog) = (Arc::clone(&profile.user), state.hub.backlog());
-    let session = Arc::new(Session::new(user, address, &state.limits, backlog));
+    let session = Session::new(user, claims.epoch, address, &state.limits, backlog);
+    let session = Arc::new(session.of_login(claims.login));
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
@@ -117,6 +118,7 @@ pub async fn upgrade(
                 (Code::TooManySessions, "You have too many sessions open: close one of them.")
             }
             AddError::Draining => (Code::Unavailable, "The server is stopping."),
+            AddError::Ended => (Code::SessionEnded, "Your sessions were ended: log in again."),
         };
         passage.finish(Decision::Failed { code: code.as_str() });
         return Err(Refusal::new(code, message).into());

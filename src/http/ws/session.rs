@@ -318,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
     async fn close(&mut self, reason: CloseReason) {
         self.session.outbox().close(reason);
         // After a hole, nothing more.
-        if reason != CloseReason::SlowClient && !self.cut {
+        if !reason.is_abrupt() && !self.cut {
             self.expires = Instant::now() + self.bounds.write_timeout;
             let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
             if !matches!(rest.await, Ok(Ok(()))) {
@@ -373,9 +373,7 @@ async fn unless_stalled<T>(
         Poll::Pending => tokio::select! {
             biased;
             result = write => result,
-            () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => {
-                return Err(CloseReason::SlowClient);
-            }
+            reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => return Err(reason),
             () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
                 return Err(CloseReason::SlowClient);
             }

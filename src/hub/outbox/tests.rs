@@ -19,7 +19,7 @@ fn session(frames: usize, bytes: u64) -> Arc<Session> {
 
 fn session_of(limits: &config::Limits, backlog: &Arc<Backlog>) -> Arc<Session> {
     let user = Arc::new(User { id: testkit::ann(), name: "ann".parse().unwrap() });
-    Arc::new(Session::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST), limits, backlog))
+    Arc::new(Session::new(user, 0, IpAddr::V4(Ipv4Addr::LOCALHOST), limits, backlog))
 }
 
 fn limits(frames: usize, bytes: u64) -> config::Limits {
