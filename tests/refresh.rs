@@ -73,10 +73,9 @@ async fn ended(session: &mut Client) {
 async fn a_login_goes_on_with_short_tokens() {
     let mut daemon = daemon("token_lifetime = \"1m\"\nrefresh_grace = \"0s\"\n");
     let first = call(&daemon, "/register", "ann");
-    assert_eq!(
-        (&first["expires_in"], &first["refresh_expires_in"]),
-        (&json!(60), &json!(2_592_000))
-    );
+    assert_eq!(first["expires_in"], 60);
+    let left = first["refresh_expires_in"].as_u64().unwrap();
+    assert!((2_591_000..=2_592_000).contains(&left), "{left}");
     let mut seen = vec![first["refresh_token"].clone()];
     let mut last = first.clone();
     for round in 0..6 {

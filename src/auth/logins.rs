@@ -9,7 +9,7 @@ use confab_plugin::UserId;
 
 use super::{
     accounts::{Accounts, AuthError, count},
-    refresh::{RefreshError, RefreshTokens},
+    refresh::RefreshError,
     token::Token,
 };
 
@@ -52,11 +52,6 @@ impl Accounts {
         let result = self.try_log_out(text).await;
         count("logout", &result);
         result
-    }
-
-    /// What gives out refresh tokens.
-    pub fn refresh_tokens(&self) -> &RefreshTokens {
-        &self.refresh
     }
 
     async fn try_refresh(

@@ -11,6 +11,7 @@ mod password;
 mod pem;
 mod refresh;
 mod rotation;
+mod scratch;
 mod secret_key;
 #[cfg(test)]
 mod tests;

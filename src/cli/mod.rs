@@ -17,6 +17,7 @@ mod schema;
 mod serve;
 mod stage;
 mod test;
+mod user;
 mod verify;
 
 pub use test::check_fixtures;
@@ -113,6 +114,10 @@ enum Command {
     /// Replace the secret key that signs tokens
     #[command(long_about = key::ABOUT)]
     Key(key::Key),
+    /// Make, list, disable and delete accounts, set passwords and end sessions, also beside a
+    /// running daemon
+    #[command(long_about = user::ABOUT)]
+    User(user::User),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
@@ -189,6 +194,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         }
         Command::Key(what) => {
             with_config(&environment, &flags, manifests, |loaded| key::run(&loaded, &what))
+        }
+        Command::User(what) => {
+            with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))
         }
         Command::Bench(what) => bench::run(what),
     }

@@ -138,13 +138,16 @@ impl Dispatch {
             opening.keep();
         }
         // Once more, now that whatever ends the user's sessions would end this one.
-        match self.directory.by_id(user).await {
-            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => Ok(()),
-            _ => {
-                self.leave(session);
-                Err(AddError::Ended)
+        let error = match self.directory.by_id(user).await {
+            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => return Ok(()),
+            Ok(_) => AddError::Ended,
+            Err(error) => {
+                report("find_account", &error);
+                AddError::Unavailable
             }
-        }
+        };
+        self.leave(session);
+        Err(error)
     }
 
     fn leave(&self, session: &Arc<Session>) {

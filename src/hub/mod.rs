@@ -53,6 +53,8 @@ pub enum AddError {
     Draining,
     /// The user's sessions were ended while this one opened.
     Ended,
+    /// The store does not say whether they were.
+    Unavailable,
 }
 
 impl Hub {

@@ -123,8 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
     }
 
-    /// Runs until the session ends.
-    pub async fn run(mut self) -> CloseReason {
+    /// Runs until the session ends; not to be called again. By reference, because a future has
+    /// room for what is moved into it twice.
+    pub async fn run(&mut self) -> CloseReason {
         let mut in_a_row = 0;
         let reason = loop {
             let result = match poll_fn(|cx| self.poll_turn(cx)).await {
@@ -144,15 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 break reason;
             }
         };
-        match reason {
-            // The answer to the client's close frame may still be queued.
-            CloseReason::Client => {
-                let flush = SinkExt::<Message>::flush(&mut self.socket);
-                let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
-            }
-            // On the heap, because every idle session would carry the space for its end.
-            _ => Box::pin(self.close(reason)).await,
-        }
+        // On the heap, because every idle session would carry the space for its end.
+        Box::pin(self.close(reason)).await;
         reason
     }
 
@@ -316,6 +310,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     /// Sends what is owed, and says why the session ends.
     async fn close(&mut self, reason: CloseReason) {
+        if reason == CloseReason::Client {
+            // The answer to the client's close frame may still be queued.
+            let flush = SinkExt::<Message>::flush(&mut self.socket);
+            let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
+            return;
+        }
         self.session.outbox().close(reason);
         // After a hole, nothing more.
         if !reason.is_abrupt() && !self.cut {
@@ -370,14 +370,20 @@ async fn unless_stalled<T>(
     let mut write = std::pin::pin!(write);
     let result = match poll!(write.as_mut()) {
         Poll::Ready(result) => result,
-        Poll::Pending => tokio::select! {
-            biased;
-            result = write => result,
-            reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => return Err(reason),
-            () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
-                return Err(CloseReason::SlowClient);
-            }
-        },
+        // On the heap, because it is rare, and every idle session would carry the space for it.
+        Poll::Pending => {
+            let stalled = async {
+                tokio::select! {
+                    biased;
+                    result = write => Ok(result),
+                    reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
+                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
+                        Err(CloseReason::SlowClient)
+                    }
+                }
+            };
+            Box::pin(stalled).await?
+        }
     };
     result.map_err(|_| CloseReason::Client)
 }

@@ -26,7 +26,7 @@ use crate::store::{
 /// The embedded store in a folder, to be read.
 pub struct SqliteExport {
     db: Db,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl SqliteExport {

@@ -76,9 +76,24 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong and what to do.
     pub fn open(config: &config::Store, unread: u64) -> Result<Self, OpenError> {
+        let opened = open::open(&config.path, config.timeout.0)?;
+        Self::over(opened, config, unread)
+    }
+
+    /// Opens the store in the folder `config.path`, which must exist, beside a daemon that may use
+    /// it: for changes of accounts alone, as this process and the daemon would not learn of each
+    /// other's messages. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`], [`OpenError::Behind`], and most others.
+    pub fn open_beside(config: &config::Store) -> Result<Self, OpenError> {
+        let opened = open::open_beside(&config.path, config.timeout.0)?;
+        Self::over(opened, config, 0)
+    }
+
+    fn over(opened: open::Opened, config: &config::Store, unread: u64) -> Result<Self, OpenError> {
         let timeout = config.timeout.0;
         let batch = config.batch.max(1);
-        let opened = open::open(&config.path, timeout)?;
         let path = opened.path;
         let failed = |why: String| OpenError::Database(path.clone(), why);
         let log = connection::open_for(Role::Checkpointer, &path, timeout)

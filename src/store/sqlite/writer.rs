@@ -30,7 +30,7 @@ pub(super) struct Writer {
     /// The most changes in a transaction.
     pub(super) batch: usize,
     /// Held until the database is closed.
-    pub(super) lock: File,
+    pub(super) lock: Option<File>,
     /// Dropped when all is closed.
     pub(super) closed: watch::Sender<()>,
 }
