@@ -27,7 +27,11 @@ use crate::{
 const PREFIX: &str = "crt_";
 
 /// Of several who use one token at once, one renews the login and the others find it renewed.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u32 = 8;
+
+/// Before the next attempt, times the attempts so far: what another node has just written may not
+/// be seen yet.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Expired logins that are removed in one step.
 const BATCH: usize = 1000;
@@ -175,7 +179,7 @@ impl RefreshTokens {
     pub async fn renew(&self, text: &str) -> Result<Renewed, RefreshError> {
         let halves = Halves::parse(text).ok_or(RefreshError::Refused)?;
         let given = hash(&[&*halves.token]);
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let login = self.store.login(halves.login()).await?.ok_or(RefreshError::Refused)?;
             let now = (self.clock)();
             if login.expires <= now || self.lifetime.is_zero() {
@@ -204,6 +208,7 @@ impl RefreshTokens {
                 let token = self.token(&halves.login, &next, renewed.expires);
                 return Ok(Renewed { login: renewed, token });
             }
+            tokio::time::sleep(PAUSE * attempt).await;
         }
         Err(RefreshError::Unavailable("a login changes too often".to_owned()))
     }
