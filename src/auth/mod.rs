@@ -35,16 +35,30 @@ const REUSED: &str = "confab_refresh_tokens_reused_total";
 pub fn describe_metrics() {
     metrics::describe_counter!(
         accounts::ATTEMPTS,
+        metrics::Unit::Count,
         "Registrations, logins and what follows them, by call and result."
     );
+    // So that a first one is seen as a change.
+    for call in ["register", "login"] {
+        for result in AuthError::REASONS.into_iter().chain(["ok"]) {
+            metrics::counter!(accounts::ATTEMPTS, "call" => call, "result" => result).increment(0);
+        }
+    }
     metrics::describe_counter!(
         REUSED,
+        metrics::Unit::Count,
         "Logins that were ended because one of their refresh tokens was used again."
     );
     metrics::describe_counter!(
         token::PREVIOUS_KEY,
+        metrics::Unit::Count,
         "Good tokens that another key than the current one has signed."
     );
+    for counter in [REUSED, token::PREVIOUS_KEY] {
+        metrics::counter!(counter).increment(0);
+    }
+    // Registered, so that it is told from the start.
+    let _ = metrics::histogram!(password::HASH_DURATION);
     metrics::describe_histogram!(
         password::HASH_DURATION,
         metrics::Unit::Seconds,

@@ -11,13 +11,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use confab_plugin::UserId;
 
 use crate::{
-    config::{Auth, Secret},
+    config::{Auth, Config, Secret},
     store::{LoginId, Timestamp},
 };
 
 use super::{
     claims::{Header, Read, Written, object},
-    keys::{Keys, SignedBy},
+    keys::{KeyError, Keys, SignedBy},
     refresh::RefreshToken,
 };
 
@@ -97,6 +97,20 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Every error.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Algorithm,
+        Self::Header,
+        Self::Signature,
+        Self::Issuer,
+        Self::Audience,
+        Self::Subject,
+        Self::Lifetime,
+        Self::NotYetValid,
+        Self::Expired,
+    ];
+
     /// A stable word for metrics and the log.
     pub const fn reason(self) -> &'static str {
         match self {
@@ -139,6 +153,14 @@ impl fmt::Display for IssueError {
 impl std::error::Error for IssueError {}
 
 impl Tokens {
+    /// With the keys and the terms of a configuration. Reads files: not for an async thread.
+    ///
+    /// # Errors
+    /// What is wrong with the keys.
+    pub fn load(config: &Config) -> Result<Self, KeyError> {
+        Ok(Self::new(&config.auth, Keys::of(config)?))
+    }
+
     /// With the keys loaded and the terms of `[auth]`.
     pub fn new(auth: &Auth, keys: Keys) -> Self {
         Self::with_clock(auth, keys, Arc::new(Timestamp::now))

@@ -2,10 +2,12 @@
 
 mod bench;
 mod check;
+mod completions;
 mod config;
 mod diff;
 mod explain;
 mod key;
+mod man;
 mod migrate;
 mod new_plugin;
 mod online;
@@ -13,6 +15,7 @@ mod option_rows;
 mod output;
 mod plugin;
 mod plugins;
+mod reload;
 mod schema;
 mod serve;
 mod stage;
@@ -80,6 +83,10 @@ struct Cli {
 enum Command {
     /// Run the daemon; what is done without a command
     Serve,
+    /// Have the running daemon read its configuration again; fails when it is wrong, and tells all
+    /// that is
+    #[command(long_about = reload::ABOUT)]
+    Reload(reload::Reload),
     /// Check the configuration and tell all that is wrong with it
     Check {
         /// Also ask the store and the bus that it names whether the daemon could use them. Changes
@@ -121,6 +128,12 @@ enum Command {
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
+    /// Print the completions of the command line for a shell
+    #[command(long_about = completions::ABOUT)]
+    Completions(completions::Completions),
+    /// Write the manual pages to a folder
+    #[command(long_about = man::ABOUT)]
+    Man(man::Man),
 }
 
 /// What every command takes.
@@ -148,7 +161,8 @@ struct Options {
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
     let program = Cli::command().long_version(plugins::version(manifests));
-    let matches = plugin::with_commands(program, manifests).get_matches();
+    let program = plugin::with_commands(program, manifests);
+    let matches = program.clone().get_matches();
     if let Some(status) = plugin::run(&matches, manifests) {
         return status;
     }
@@ -172,6 +186,7 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
                 serve::run(loaded, sources.clone())
             })
         }
+        Command::Reload(what) => reload::run(&what),
         Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
             with_config(&environment, &flags, manifests, |loaded| check::run(&loaded, online))
@@ -199,6 +214,8 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
             with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))
         }
         Command::Bench(what) => bench::run(what),
+        Command::Completions(what) => completions::run(&what, program),
+        Command::Man(what) => man::run(&what, &program, manifests),
     }
 }
 

@@ -25,6 +25,7 @@ mod mongo_uri;
 mod placement;
 mod previous_keys;
 mod redis_url;
+pub mod reference;
 mod rules;
 mod schema;
 pub mod secret;

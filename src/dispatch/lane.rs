@@ -1,22 +1,23 @@
 //! Carries admitted events to the store in batches, then answers and publishes them in order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use confab_plugin::{Decision, Event, SessionId, UserId};
 use futures_util::{FutureExt, future};
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     asker::Asker,
     fair::Amount,
+    meters::{OVERLOADED, QUEUE_BYTES, QUEUE_EVENTS},
     report,
     rounds::Rounds,
     waiting::{Full, Waiting},
 };
 use crate::{
-    bus::{Bus, Envelope},
+    bus::{Bus, Envelope, Way},
     chain::Passage,
     code::{Code, Refusal},
     config,
@@ -76,7 +77,7 @@ impl Lanes {
         if let Err((job, why)) = self.waiting.push(lane, from, text + OVERHEAD, job) {
             let refusal = match why {
                 Full::Overloaded(seconds) => {
-                    counter!("confab_overloaded_total").increment(1);
+                    OVERLOADED.increment(1);
                     let message = "Too much waits to be stored: wait a little.";
                     let mut refusal = Refusal::new(Code::Overloaded, message);
                     refusal.retry_after = Some(seconds);
@@ -91,8 +92,8 @@ impl Lanes {
     /// Shows how much waits; before metrics are read.
     pub fn publish(&self) {
         let held = self.waiting.held();
-        gauge!("confab_store_queue_events").set(held.count as f64);
-        gauge!("confab_store_queue_bytes").set(held.bytes as f64);
+        QUEUE_EVENTS.set(held.count as f64);
+        QUEUE_BYTES.set(held.bytes as f64);
     }
 
     /// Waits until every job that was handed over before is done, and its `after` hooks too.
@@ -102,6 +103,16 @@ impl Lanes {
         drop(flush);
         // Nobody sends: this is the end of the last copy.
         let _ = flushed.recv().await;
+    }
+
+    /// Waits until every lane has shown that it still turns, for which idle ones are woken. A round
+    /// to the store may take `longest`.
+    pub async fn turned(&self, longest: Duration) {
+        let (flush, _flushed) = mpsc::channel(1);
+        let turned = self.rounds.turned(longest);
+        // Only then, so that no round is missed.
+        let wake = async { self.waiting.mark(|| Job::Flush(flush.clone())) };
+        tokio::join!(biased; turned, wake);
     }
 
     /// Waits until every job is done. Later jobs are refused.
@@ -169,7 +180,6 @@ struct Lane {
     bus: Arc<dyn Bus>,
     accepted: Counter,
     duplicates: Counter,
-    append_seconds: Histogram,
     batch_size: Histogram,
 }
 
@@ -180,7 +190,6 @@ impl Lane {
             bus,
             accepted: counter!("confab_messages_accepted_total"),
             duplicates: counter!("confab_messages_duplicate_total"),
-            append_seconds: histogram!("confab_store_operation_duration_seconds", "op" => "append"),
             batch_size: histogram!("confab_store_batch_messages"),
         }
     }
@@ -265,9 +274,7 @@ impl Lane {
             return Vec::new();
         }
         self.batch_size.record(messages.len() as f64);
-        let started = Instant::now();
         let stored = self.store.append(messages).await;
-        self.append_seconds.record(started.elapsed().as_secs_f64());
         if let Some(error) = stored.iter().find_map(|result| result.as_ref().err()) {
             report("append", error);
         }
@@ -323,9 +330,10 @@ impl Lane {
 
     /// To the peer, and to the sender's other devices.
     fn publish(&self, from: UserId, to: UserId, except: Option<SessionId>, frame: Frame) {
+        let way = Way::Local;
         if from != to {
-            self.bus.publish(Envelope { to, except, frame: frame.clone() });
+            self.bus.publish(Envelope { to, except, frame: frame.clone(), way });
         }
-        self.bus.publish(Envelope { to: from, except, frame });
+        self.bus.publish(Envelope { to: from, except, frame, way });
     }
 }

@@ -1,8 +1,11 @@
 //! The connection manager: who is connected here, with which sessions.
 
 mod backlog;
+mod meters;
 mod outbox;
 mod session;
+mod ticket;
+mod typing;
 
 use std::{
     collections::HashMap,
@@ -14,7 +17,6 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -23,8 +25,11 @@ use crate::{
     store::{LoginId, Standing},
 };
 pub use backlog::Backlog;
-pub use outbox::{Outbound, Outbox, Ticket};
+use meters::Meters;
+pub use meters::{describe_metrics, time_written, write_times};
+pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
+pub use ticket::Ticket;
 
 /// Users are spread over this many locks, so that deliveries rarely meet.
 const SHARDS: usize = 64;
@@ -40,8 +45,7 @@ pub struct Hub {
     draining: AtomicBool,
     count: AtomicUsize,
     backlog: Arc<Backlog>,
-    connections: Gauge,
-    delivered: Counter,
+    meters: Meters,
 }
 
 /// Why a session could not be added.
@@ -67,8 +71,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
             backlog: Arc::new(Backlog::new(limits)),
-            connections: gauge!("confab_websocket_connections"),
-            delivered: counter!("confab_messages_delivered_total", "path" => "local"),
+            meters: Meters::new(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Hub {
         let first = sessions.len() == 1;
         drop(shard);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.connections.increment(1);
+        self.meters.connections.increment(1);
         Ok(first)
     }
 
@@ -116,7 +119,7 @@ impl Hub {
         }
         drop(shard);
         self.count.fetch_sub(removed, Ordering::Relaxed);
-        self.connections.decrement(removed as f64);
+        self.meters.connections.decrement(removed as f64);
         last && removed > 0
     }
 
@@ -165,6 +168,11 @@ impl Hub {
         self.len() == 0
     }
 
+    /// Counts a session that has ended.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.meters.closed(reason);
+    }
+
     /// What waits in all outboxes of this node.
     pub fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
@@ -211,8 +219,8 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
-        if !envelope.frame.ephemeral {
-            self.delivered.increment(delivered);
+        if envelope.frame.typing.is_none() {
+            self.meters.delivered(envelope.way, delivered);
         }
     }
 }

@@ -97,3 +97,34 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_writer_that_hangs_does_not_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, timeout) = (folder.path().to_owned(), Duration::from_millis(100));
+    let config = config::Store {
+        path,
+        timeout: confab_plugin::Duration(timeout),
+        ..config::Store::default()
+    };
+    let store = Arc::new(SqliteStore::open(&config, 10).unwrap());
+    store.turned().await;
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let hanging = Arc::clone(&store);
+    let change = tokio::spawn(async move {
+        let run: Run<std::sync::mpsc::Receiver<()>, ()> = |_, gate| {
+            let _ = gate.recv();
+            Ok(())
+        };
+        hanging.change(gate, 1, hanging.deadline(), run).await
+    });
+    // Until the change may take no longer, it is excused.
+    let begun = Instant::now();
+    while tokio::time::timeout(Duration::from_millis(300), store.turned()).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a writer that hangs turns");
+    }
+    open.send(()).unwrap();
+    store.turned().await;
+    change.await.unwrap().unwrap_err();
+    store.close().await;
+}
