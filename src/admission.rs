@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use confab_plugin::UserId;
 
 use crate::{
+    auth::EndedLogin,
     code::{Code, Refusal},
     directory::{Directory, Profile},
     dispatch::report,
@@ -83,6 +84,21 @@ impl Admission {
         }
     }
 
+    /// Takes up that this process has ended a login.
+    pub fn end_login(&self, ended: &EndedLogin) {
+        self.learn(&ended.account);
+        self.hub.end_logins(ended.account.id, |login| login == ended.login);
+    }
+
+    /// Ends the sessions here of those of a user's logins that are over.
+    async fn look_after_logins(&self, user: UserId) -> Result<(), StoreError> {
+        if self.hub.has_logins(user) {
+            let open = self.store.logins(user).await?;
+            self.hub.end_logins(user, |login| !open.contains(&login));
+        }
+        Ok(())
+    }
+
     /// Learns of the changes that others make. Runs for ever.
     pub async fn watch(&self) {
         let mut seen = None;
@@ -101,6 +117,9 @@ impl Admission {
         loop {
             let changed = self.store.account_changes(seen, PAGE).await?;
             self.learn_all(&changed);
+            for account in &changed {
+                self.look_after_logins(account.id).await?;
+            }
             match changed.last() {
                 Some(last) => seen = last.standing.change,
                 None => return Ok(seen),
@@ -116,6 +135,7 @@ impl Admission {
             if let Some(profile) = self.directory.by_id(user).await? {
                 self.hub.end(user, &profile.standing);
             }
+            self.look_after_logins(user).await?;
         }
         Ok(place)
     }

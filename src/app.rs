@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admission::Admission,
-    auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
+    auth::{self, Accounts, Passwords, RefreshTokens, Tokens},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
@@ -120,7 +120,7 @@ impl Daemon {
             Listeners::open(&config.server, inherited).map_err(AppError)?;
 
         let store: Arc<dyn Store> = Arc::new(MeteredStore::new(open_store(&config).await?));
-        let tokens = load_tokens(&config).await?;
+        let tokens = Arc::new(load_tokens(&config).await?);
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
         let chain = Arc::new(chain);
@@ -144,7 +144,8 @@ impl Daemon {
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
-        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
+        let refresh = RefreshTokens::new(Arc::clone(&store), &config.auth);
+        let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens), refresh);
         let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
         let state = State::new(
             &config,
@@ -165,6 +166,7 @@ impl Daemon {
             bots,
             level,
             origins,
+            tokens,
             manager: Arc::clone(&manager),
             stop: stop.clone(),
             end: upkeep.clone(),
@@ -191,6 +193,7 @@ impl Daemon {
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
         let stop = daemon.upkeep.clone();
+        daemon.admin.spawn(auth::tend_logins(Arc::clone(&daemon.store), stop.clone()));
         daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         gauge!("confab_connections_max").set(connections as f64);
         daemon.serve_public(public, connections, Arc::new(state));
@@ -336,15 +339,7 @@ async fn open_store(config: &Arc<Config>) -> Result<Arc<dyn Store>, AppError> {
 
 async fn load_tokens(config: &Arc<Config>) -> Result<Tokens, AppError> {
     let config = Arc::clone(config);
-    blocking(move || {
-        let keys = Keys::load(&config.auth, || match config.store.mongo.uri {
-            // Every node must have the same key, so none can make one.
-            Some(_) => Err(KeyError::MissingSecret),
-            None => secret_key_beside(&config.store.path),
-        });
-        Ok(Tokens::new(&config.auth, keys.map_err(AppError::new)?))
-    })
-    .await
+    blocking(move || Tokens::load(&config).map_err(AppError::new)).await
 }
 
 /// The bus, and where there are several nodes, what puts their frames in order.

@@ -45,7 +45,9 @@ codes! {
     BadCredentials = "bad_credentials", 401;
     /// The token is missing or not good.
     BadToken = "bad_token", 401;
-    /// The token has expired: log in again.
+    /// The refresh token is not good, or not any more: log in again.
+    BadRefreshToken = "bad_refresh_token", 401;
+    /// The token has expired: log in again, or use the refresh token.
     TokenExpired = "token_expired", 401;
     /// The user's sessions were ended after the token was made: log in again.
     SessionEnded = "session_ended", 401;

@@ -7,11 +7,12 @@ use tracing::Instrument;
 
 use crate::{
     config::Secret,
-    store::{Account, AccountChange, Standing, Store, StoreError, Timestamp},
+    store::{Account, AccountChange, LoginId, Standing, Store, StoreError, Timestamp},
 };
 
 use super::{
     password::{HashError, PasswordProblem, Passwords, Verified},
+    refresh::RefreshTokens,
     token::{IssueError, Token, Tokens},
 };
 
@@ -19,9 +20,10 @@ pub(super) const ATTEMPTS: &str = "confab_auth_attempts_total";
 
 /// Registers and logs in.
 pub struct Accounts {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     passwords: Passwords,
     tokens: Arc<Tokens>,
+    pub(super) refresh: RefreshTokens,
 }
 
 /// Why somebody did not get a token.
@@ -31,6 +33,8 @@ pub enum AuthError {
     UsernameTaken,
     /// No such user, or not their password: which of them is not told.
     BadCredentials,
+    /// The refresh token is none, was used before, or its time or its login is over.
+    BadRefreshToken,
     /// The password is right, and the account disabled.
     Disabled,
     /// The new password is not acceptable.
@@ -44,14 +48,22 @@ pub enum AuthError {
 
 impl AuthError {
     /// The words of [`reason`](Self::reason).
-    pub const REASONS: [&'static str; 5] =
-        ["username_taken", "bad_credentials", "bad_password", "overloaded", "unavailable"];
+    pub const REASONS: [&'static str; 7] = [
+        "username_taken",
+        "bad_credentials",
+        "bad_refresh_token",
+        "account_disabled",
+        "bad_password",
+        "overloaded",
+        "unavailable",
+    ];
 
     /// A stable word for metrics and the log.
     pub const fn reason(&self) -> &'static str {
         match self {
             AuthError::UsernameTaken => "username_taken",
             AuthError::BadCredentials => "bad_credentials",
+            AuthError::BadRefreshToken => "bad_refresh_token",
             AuthError::Disabled => "account_disabled",
             AuthError::Password(_) => "bad_password",
             AuthError::Overloaded => "overloaded",
@@ -66,6 +78,7 @@ impl fmt::Display for AuthError {
         match self {
             AuthError::UsernameTaken => f.write_str("the username is taken"),
             AuthError::BadCredentials => f.write_str("the username or the password is wrong"),
+            AuthError::BadRefreshToken => f.write_str("the refresh token is not good: log in"),
             AuthError::Disabled => f.write_str("the account is disabled"),
             AuthError::Password(problem) => problem.fmt(f),
             AuthError::Overloaded => f.write_str("too many logins at once; try again in a moment"),
@@ -102,8 +115,13 @@ impl From<IssueError> for AuthError {
 
 impl Accounts {
     /// Over a store.
-    pub fn new(store: Arc<dyn Store>, passwords: Passwords, tokens: Arc<Tokens>) -> Self {
-        Self { store, passwords, tokens }
+    pub fn new(
+        store: Arc<dyn Store>,
+        passwords: Passwords,
+        tokens: Arc<Tokens>,
+        refresh: RefreshTokens,
+    ) -> Self {
+        Self { store, passwords, tokens, refresh }
     }
 
     /// What verifies the tokens given out here.
@@ -248,10 +266,22 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// On the blocking pool, because RSA takes milliseconds.
+    /// Begins a login.
     async fn issue(&self, account: &Account) -> Result<Token, AuthError> {
-        let (tokens, user, epoch) = (Arc::clone(&self.tokens), account.id, account.standing.epoch);
-        let issued = tokio::task::spawn_blocking(move || tokens.issue(user, epoch)).await;
+        let (user, epoch) = (account.id, account.standing.epoch);
+        let (login, refresh) = self.refresh.begin(user, epoch).await?.unzip();
+        Ok(Token { refresh, ..self.sign(user, epoch, login).await? })
+    }
+
+    /// On the blocking pool, because RSA takes milliseconds.
+    pub(super) async fn sign(
+        &self,
+        user: UserId,
+        epoch: u64,
+        login: Option<LoginId>,
+    ) -> Result<Token, AuthError> {
+        let tokens = Arc::clone(&self.tokens);
+        let issued = tokio::task::spawn_blocking(move || tokens.issue(user, epoch, login)).await;
         Ok(issued.map_err(|why| AuthError::Unavailable(why.to_string()))??)
     }
 
@@ -284,7 +314,7 @@ impl fmt::Debug for Accounts {
     }
 }
 
-fn count<T>(call: &'static str, result: &Result<T, AuthError>) {
+pub(super) fn count<T>(call: &'static str, result: &Result<T, AuthError>) {
     let word = match result {
         Ok(_) => "ok",
         Err(error) => error.reason(),

@@ -13,13 +13,17 @@ use serde::{
 const LAST_DATE: u64 = 253_402_300_799;
 
 /// What matters of a token's header. A key given twice is an error; keys that are not named
-/// here (`kid`, `jwk`, `jku`, `x5u` …) have no effect.
+/// here (`jwk`, `jku`, `x5u` …) have no effect.
 #[derive(Deserialize)]
 pub(super) struct Header<'a> {
     #[serde(borrow)]
     pub alg: Cow<'a, str>,
     #[serde(borrow, default = "jwt")]
     pub typ: Cow<'a, str>,
+    /// Which key signed it. Only a hint: other issuers may name theirs as they like, so what is
+    /// no text counts as none.
+    #[serde(default, deserialize_with = "text")]
+    pub kid: Option<String>,
     /// Whether `crit` is there, with whatever value.
     #[serde(default, deserialize_with = "present")]
     pub crit: bool,
@@ -28,7 +32,8 @@ pub(super) struct Header<'a> {
     pub b64: bool,
 }
 
-/// The claims of a foreign token. All but `epoch` are required; a key given twice is an error.
+/// The claims of a foreign token. All but `epoch` and `sid` are required; a key given twice is an
+/// error.
 #[derive(Deserialize)]
 pub(super) struct Read<'a> {
     #[serde(borrow)]
@@ -45,6 +50,8 @@ pub(super) struct Read<'a> {
     /// Missing in the first epoch.
     #[serde(default)]
     pub epoch: u64,
+    #[serde(default, deserialize_with = "text")]
+    pub sid: Option<String>,
 }
 
 /// The claims of a token of ours.
@@ -58,6 +65,9 @@ pub(super) struct Written<'a> {
     pub exp: u64,
     #[serde(skip_serializing_if = "is_first")]
     pub epoch: u64,
+    /// The login, as in OpenID Connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 fn is_first(epoch: &u64) -> bool {
@@ -111,6 +121,11 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 
 fn jwt<'a>() -> Cow<'a, str> {
     Cow::Borrowed("JWT")
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_str().map(str::to_owned))
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

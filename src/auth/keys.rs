@@ -1,30 +1,49 @@
-//! The keys that sign and verify tokens: a secret, or a pair of PEM files.
+//! The keys that sign and verify tokens: a secret, or a pair of PEM files; and the previous ones.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey, crypto, errors::Result as JwtResult};
-use zeroize::Zeroizing;
+use sha2::{Digest, Sha256};
 
-use crate::config::{Algorithm, Auth, Secret};
+use super::{
+    pem::{EC, ED25519, Kind, PemFile, RSA},
+    secret_key::{previous_keys_beside, secret_key_beside},
+};
+use crate::config::{Algorithm, Auth, Config, Secret};
 
 /// The fewest bytes of a secret key: the size of the hash of HS256 (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// A PEM file is not larger than this.
-const MAX_PEM_BYTES: u64 = 64 * 1024;
+/// So much of a hash in base64url: 96 bits.
+const ID_CHARACTERS: usize = 16;
 
-/// The keys of the configured algorithm. Invariant: what they sign, they verify; loading has
-/// tried it.
+/// The keys of the configured algorithm: the one that signs, and those of which tokens are accepted
+/// beside it. Invariant: what they sign, they verify; loading has tried it.
 pub struct Keys {
     algorithm: jsonwebtoken::Algorithm,
     name: &'static str,
     signing: EncodingKey,
+    current: Key,
+    previous: Vec<Key>,
+}
+
+/// A key that verifies.
+struct Key {
+    /// Its `kid` in the header of tokens: so much of a hash that no two keys share it, and nobody
+    /// learns of a secret by it.
+    id: String,
     verifying: DecodingKey,
+}
+
+/// Which key a token was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignedBy {
+    Current,
+    Previous,
 }
 
 /// Why there are no keys to work with, and what to do about it.
@@ -84,6 +103,16 @@ impl fmt::Display for KeyError {
     }
 }
 
+impl KeyError {
+    /// The file in which something is wrong.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            KeyError::Io { path, .. } | KeyError::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl std::error::Error for KeyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -92,23 +121,6 @@ impl std::error::Error for KeyError {
         }
     }
 }
-
-/// Reads a key from PEM.
-type Reader<K> = fn(&[u8]) -> JwtResult<K>;
-
-/// A kind of key pair, and how the library reads it.
-struct Kind {
-    name: &'static str,
-    private: Reader<EncodingKey>,
-    public: Reader<DecodingKey>,
-}
-
-const RSA: Kind =
-    Kind { name: "RSA", private: EncodingKey::from_rsa_pem, public: DecodingKey::from_rsa_pem };
-const EC: Kind =
-    Kind { name: "EC", private: EncodingKey::from_ec_pem, public: DecodingKey::from_ec_pem };
-const ED25519: Kind =
-    Kind { name: "Ed25519", private: EncodingKey::from_ed_pem, public: DecodingKey::from_ed_pem };
 
 impl Keys {
     /// The keys that `[auth]` names. Reads files: not for an async thread.
@@ -134,6 +146,24 @@ impl Keys {
         }
     }
 
+    /// The keys of an effective configuration: where the embedded store has none configured, those
+    /// beside its data. Reads files, and makes a key: not for an async thread.
+    ///
+    /// # Errors
+    /// See [`load`](Self::load).
+    pub fn of(config: &Config) -> Result<Self, KeyError> {
+        let (auth, data) = (&config.auth, &config.store.path);
+        // Every node on MongoDB must have the same key, so none can make one.
+        let own = config.store.mongo.uri.is_none() && auth.secret_key.is_none();
+        if !auth.algorithm.is_symmetric() || !own {
+            return Self::load(auth, || Err(KeyError::MissingSecret));
+        }
+        let mut auth = auth.clone();
+        auth.secret_key = Some(secret_key_beside(data)?);
+        auth.previous_secret_keys.extend(previous_keys_beside(data)?);
+        Self::load(&auth, || Err(KeyError::MissingSecret))
+    }
+
     fn shared(
         algorithm: jsonwebtoken::Algorithm,
         name: &'static str,
@@ -141,16 +171,12 @@ impl Keys {
         otherwise: impl FnOnce() -> Result<Secret, KeyError>,
     ) -> Result<Self, KeyError> {
         let secret = auth.secret_key.clone().map_or_else(otherwise, Ok)?;
-        let bytes = secret.expose().as_bytes();
-        if bytes.len() < MIN_SECRET_BYTES {
-            return Err(KeyError::ShortSecret(bytes.len()));
+        let (current, signing) = shared_key(algorithm, &secret)?;
+        let mut keys = Self { algorithm, name, signing, current, previous: Vec::new() };
+        for secret in &auth.previous_secret_keys {
+            keys.add(shared_key(algorithm, secret)?.0);
         }
-        Ok(Self {
-            algorithm,
-            name,
-            signing: EncodingKey::from_secret(bytes),
-            verifying: DecodingKey::from_secret(bytes),
-        })
+        Ok(keys)
     }
 
     fn pair(
@@ -167,13 +193,12 @@ impl Keys {
             "PRIVATE KEY",
             format_args!("openssl pkcs8 -topk8 -nocrypt -in {path} -out NEW"),
         )?;
-        public
-            .expect_label("PUBLIC KEY", format_args!("openssl pkey -in {path} -pubout -out NEW"))?;
-        let keys = Self {
+        let mut keys = Self {
             algorithm,
             name,
             signing: private.read(kind, name, |kind| kind.private)?,
-            verifying: public.read(kind, name, |kind| kind.public)?,
+            current: public_key(&public, kind, name, &private)?,
+            previous: Vec::new(),
         };
         let Ok(signature) = keys.sign(b"confab") else {
             return Err(private.wrong(match algorithm {
@@ -188,14 +213,25 @@ impl Keys {
                 _ => "is damaged; make one with: openssl genpkey -algorithm ed25519 -out NEW",
             }));
         };
-        if !keys.verify(b"confab", &signature) {
+        if keys.verify(b"confab", &signature, None) != Some(SignedBy::Current) {
             return Err(public.wrong(format!(
                 "does not belong to the private key; make it anew with: \
                  openssl pkey -in {path} -pubout -out {}",
                 public.path.display()
             )));
         }
+        for file in &auth.previous_public_key_files {
+            let public = PemFile::open("auth.previous_public_key_files", Some(file), name)?;
+            keys.add(public_key(&public, kind, name, &public)?);
+        }
         Ok(keys)
+    }
+
+    /// One that is there already is not added: it would be tried twice.
+    fn add(&mut self, key: Key) {
+        if self.ids().all(|id| id != key.id) {
+            self.previous.push(key);
+        }
     }
 
     /// The algorithm's name as in a token's header.
@@ -208,76 +244,73 @@ impl Keys {
         crypto::sign(message, &self.signing, self.algorithm)
     }
 
-    /// Whether `signature` (base64url) is that of `message`. HMACs are compared in constant
-    /// time by the library.
-    pub(super) fn verify(&self, message: &[u8], signature: &str) -> bool {
-        crypto::verify(signature, message, &self.verifying, self.algorithm).unwrap_or(false)
+    /// The key, if any, of which `signature` (base64url) is that of `message`. Of the key that
+    /// `id` names when there is one of that name; otherwise all are tried, for tokens that older
+    /// versions or other issuers made do not name one. HMACs are compared in constant time by the
+    /// library.
+    pub(super) fn verify(
+        &self,
+        message: &[u8],
+        signature: &str,
+        id: Option<&str>,
+    ) -> Option<SignedBy> {
+        let named = id.filter(|id| self.ids().any(|known| known == *id));
+        let good = |key: &&Key| {
+            named.is_none_or(|id| key.id == id)
+                && crypto::verify(signature, message, &key.verifying, self.algorithm)
+                    .unwrap_or(false)
+        };
+        if good(&&self.current) {
+            return Some(SignedBy::Current);
+        }
+        self.previous.iter().find(good).map(|_| SignedBy::Previous)
     }
+
+    /// The `kid` of the tokens made with them.
+    pub fn id(&self) -> &str {
+        &self.current.id
+    }
+
+    /// The ids of all keys, first that of the one that signs.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        [&self.current].into_iter().chain(&self.previous).map(|key| key.id.as_str())
+    }
+}
+
+/// A secret that signs and verifies. What is hashed for its id can't be the signed part of a
+/// token, which has neither spaces nor colons.
+fn shared_key(
+    algorithm: jsonwebtoken::Algorithm,
+    secret: &Secret,
+) -> Result<(Key, EncodingKey), KeyError> {
+    let bytes = secret.expose().as_bytes();
+    if bytes.len() < MIN_SECRET_BYTES {
+        return Err(KeyError::ShortSecret(bytes.len()));
+    }
+    let signing = EncodingKey::from_secret(bytes);
+    let mut id = crypto::sign(b"confab: the id of this key", &signing, algorithm)
+        .map_err(|_| KeyError::ShortSecret(bytes.len()))?;
+    id.truncate(ID_CHARACTERS);
+    Ok((Key { id, verifying: DecodingKey::from_secret(bytes) }, signing))
+}
+
+/// The public key of a file. `private` is named in what to do about another kind of file.
+fn public_key(
+    public: &PemFile<'_>,
+    kind: &Kind,
+    name: &str,
+    private: &PemFile<'_>,
+) -> Result<Key, KeyError> {
+    let path = private.path.display();
+    public.expect_label("PUBLIC KEY", format_args!("openssl pkey -in {path} -pubout -out NEW"))?;
+    let verifying = public.read(kind, name, |kind| kind.public)?;
+    let mut id = URL_SAFE_NO_PAD.encode(Sha256::digest(public.body()));
+    id.truncate(ID_CHARACTERS);
+    Ok(Key { id, verifying })
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({})", self.name)
-    }
-}
-
-/// A PEM file that was read.
-struct PemFile<'a> {
-    key: &'static str,
-    path: &'a Path,
-    text: Zeroizing<Vec<u8>>,
-}
-
-impl<'a> PemFile<'a> {
-    fn open(
-        key: &'static str,
-        path: Option<&'a Path>,
-        algorithm: &'static str,
-    ) -> Result<Self, KeyError> {
-        let path = path.ok_or(KeyError::MissingFile { key, algorithm })?;
-        let mut text = Zeroizing::new(Vec::new());
-        File::open(path)
-            .and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut text))
-            .map_err(|source| KeyError::Io { what: key, path: path.to_owned(), source })?;
-        Ok(Self { key, path, text })
-    }
-
-    fn wrong(&self, why: impl Into<String>) -> KeyError {
-        KeyError::File { what: self.key, path: self.path.to_owned(), why: why.into() }
-    }
-
-    /// Refuses other kinds of PEM, which the library would take or explain badly.
-    fn expect_label(&self, wanted: &str, convert: fmt::Arguments<'_>) -> Result<(), KeyError> {
-        let text = String::from_utf8_lossy(&self.text);
-        let label = text
-            .split_once("-----BEGIN ")
-            .and_then(|(_, rest)| rest.split_once("-----"))
-            .map(|(label, _)| label);
-        match label {
-            Some(label) if label == wanted => Ok(()),
-            Some(label) => Err(self.wrong(format!(
-                "holds {label:?} where {wanted:?} is needed; make that with: {convert}"
-            ))),
-            None => Err(self.wrong(format!("is not a PEM file with a {wanted:?}"))),
-        }
-    }
-
-    fn read<K>(
-        &self,
-        kind: &Kind,
-        algorithm: &str,
-        reader: fn(&Kind) -> Reader<K>,
-    ) -> Result<K, KeyError> {
-        reader(kind)(&self.text).map_err(|_| {
-            let found =
-                [RSA, EC, ED25519].into_iter().find(|other| reader(other)(&self.text).is_ok());
-            self.wrong(match found {
-                Some(found) => format!(
-                    "holds a key of kind {}; auth.algorithm = \"{algorithm}\" needs {}",
-                    found.name, kind.name
-                ),
-                None => format!("is damaged, or not a key of kind {}", kind.name),
-            })
-        })
+        write!(f, "Keys({}, {:?})", self.name, self.ids().collect::<Vec<_>>())
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -18,7 +18,10 @@ use super::keys::{KeyError, MIN_SECRET_BYTES};
 /// The name of the file in the store's folder.
 pub const SECRET_KEY_FILE: &str = "secret_key";
 
-const WHAT: &str = "the secret key";
+/// So many previous keys are kept and used.
+pub(super) const MOST_PREVIOUS: usize = 8;
+
+pub(super) const WHAT: &str = "the secret key";
 
 /// A file larger than this is not a secret key.
 const MAX_BYTES: u64 = 4096;
@@ -42,7 +45,45 @@ pub fn secret_key_beside(store: &Path) -> Result<Secret, KeyError> {
         }
         opened => opened.map_err(io)?,
     };
-    let wrong = |why: String| KeyError::File { what: WHAT, path: path.clone(), why };
+    read(file, &path)
+}
+
+/// The previous keys in the folder `store`, the newest first, as [`rotate`](super::rotate) leaves
+/// them there.
+///
+/// # Errors
+/// As for the key itself.
+pub(super) fn previous_keys_beside(store: &Path) -> Result<Vec<Secret>, KeyError> {
+    let mut keys = Vec::new();
+    for path in previous_files(store) {
+        match File::open(&path) {
+            Ok(file) => keys.push(read(file, &path)?),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(KeyError::Io { what: WHAT, path, source }),
+        }
+    }
+    Ok(keys)
+}
+
+/// Where previous keys are kept: `secret_key.1` is the newest.
+pub(super) fn previous_files(store: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
+    (1..=MOST_PREVIOUS).map(move |n| store.join(previous_name(n)))
+}
+
+fn previous_name(n: usize) -> String {
+    format!("{SECRET_KEY_FILE}.{n}")
+}
+
+/// The names of all files beside the embedded store that keys are kept in, whether they are there
+/// or not; the first is the current one.
+pub fn secret_key_files() -> impl Iterator<Item = String> {
+    std::iter::once(SECRET_KEY_FILE.to_owned()).chain((1..=MOST_PREVIOUS).map(previous_name))
+}
+
+/// The key in a file, if nobody else can read it.
+fn read(file: File, path: &Path) -> Result<Secret, KeyError> {
+    let io = |source| KeyError::Io { what: WHAT, path: path.to_owned(), source };
+    let wrong = |why: String| KeyError::File { what: WHAT, path: path.to_owned(), why };
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(wrong("is not a file".into()));
@@ -69,14 +110,9 @@ pub fn secret_key_beside(store: &Path) -> Result<Secret, KeyError> {
 /// Makes the key under another name and links it to its own, so that it is never seen half
 /// written and never replaces the key of a process that was faster.
 fn make(store: &Path, path: &Path) -> io::Result<()> {
-    let mut random = Zeroizing::new([0u8; 48]);
-    OsRng.try_fill_bytes(random.as_mut()).map_err(io::Error::other)?;
-    let mut suffix = [0u8; 8];
-    OsRng.try_fill_bytes(&mut suffix).map_err(io::Error::other)?;
-
     DirBuilder::new().recursive(true).mode(0o700).create(store)?;
-    let draft = store.join(format!(".{SECRET_KEY_FILE}.{:016x}", u64::from_ne_bytes(suffix)));
-    let made = write(&draft, random.as_ref()).and_then(|()| fs::hard_link(&draft, path));
+    let (draft, _) = draft(store)?;
+    let made = fs::hard_link(&draft, path);
     let removed = fs::remove_file(&draft);
     match made {
         Ok(()) => {
@@ -90,9 +126,24 @@ fn make(store: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-fn write(draft: &Path, random: &[u8]) -> io::Result<()> {
+/// A new key under a name of its own, durably.
+pub(super) fn draft(store: &Path) -> io::Result<(PathBuf, File)> {
+    let mut random = Zeroizing::new([0u8; 48]);
+    OsRng.try_fill_bytes(random.as_mut()).map_err(io::Error::other)?;
+    let mut suffix = [0u8; 8];
+    OsRng.try_fill_bytes(&mut suffix).map_err(io::Error::other)?;
+    let path = store.join(format!(".{SECRET_KEY_FILE}.{:016x}", u64::from_ne_bytes(suffix)));
+    let file = write(&path, random.as_ref()).inspect_err(|_| {
+        // It may not even be there.
+        let _ = fs::remove_file(&path);
+    })?;
+    Ok((path, file))
+}
+
+fn write(draft: &Path, random: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     let text = Zeroizing::new(STANDARD.encode(random) + "\n");
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }

@@ -6,18 +6,22 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use confab_plugin::UserId;
 
 use crate::{
-    config::{Auth, Secret},
-    store::Timestamp,
+    config::{Auth, Config, Secret},
+    store::{LoginId, Timestamp},
 };
 
 use super::{
     claims::{Header, Read, Written, object},
-    keys::Keys,
+    keys::{KeyError, Keys, SignedBy},
+    refresh::RefreshToken,
 };
+
+pub(super) const PREVIOUS_KEY: &str = "confab_tokens_of_previous_keys_total";
 
 /// The longest token that is looked at, in bytes. Ours have about 300, with RSA 600.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -27,7 +31,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Issues and verifies tokens.
 pub struct Tokens {
-    keys: Keys,
+    keys: ArcSwap<Keys>,
     issuer: String,
     audience: String,
     lifetime: Duration,
@@ -43,6 +47,8 @@ pub struct Token {
     pub text: Secret,
     /// How long it is good, in seconds.
     pub expires_in: u64,
+    /// What gets the next one; `None` where there are no refresh tokens.
+    pub refresh: Option<RefreshToken>,
 }
 
 /// What a good token says.
@@ -54,6 +60,8 @@ pub struct Claims {
     ///
     /// [`Standing::admits`]: crate::store::Standing::admits
     pub epoch: u64,
+    /// The login that it is of, if that can be refreshed.
+    pub login: Option<LoginId>,
     /// When it was made.
     pub issued: Timestamp,
     /// When it expires; a session ends then. For `auth.leeway` longer, [`Tokens::verify`] still
@@ -145,6 +153,14 @@ impl fmt::Display for IssueError {
 impl std::error::Error for IssueError {}
 
 impl Tokens {
+    /// With the keys and the terms of a configuration. Reads files: not for an async thread.
+    ///
+    /// # Errors
+    /// What is wrong with the keys.
+    pub fn load(config: &Config) -> Result<Self, KeyError> {
+        Ok(Self::new(&config.auth, Keys::of(config)?))
+    }
+
     /// With the keys loaded and the terms of `[auth]`.
     pub fn new(auth: &Auth, keys: Keys) -> Self {
         Self::with_clock(auth, keys, Arc::new(Timestamp::now))
@@ -153,7 +169,7 @@ impl Tokens {
     /// Like [`new`](Self::new), with another clock than the machine's.
     pub fn with_clock(auth: &Auth, keys: Keys, clock: Clock) -> Self {
         Self {
-            keys,
+            keys: ArcSwap::from_pointee(keys),
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
             lifetime: auth.token_lifetime.0.min(auth.max_token_lifetime.0),
@@ -165,12 +181,17 @@ impl Tokens {
 
     /// A new token for `user`, good from now on and for this epoch of the account alone: the one
     /// that was read before the password was checked, so that what ends the sessions meanwhile
-    /// ends this one too. RSA takes milliseconds, too long for an async
+    /// ends this one too. It names its `login`. RSA takes milliseconds, too long for an async
     /// thread; the other algorithms take microseconds.
     ///
     /// # Errors
     /// When the key cannot sign; loading it has tried that already.
-    pub fn issue(&self, user: UserId, epoch: u64) -> Result<Token, IssueError> {
+    pub fn issue(
+        &self,
+        user: UserId,
+        epoch: u64,
+        login: Option<LoginId>,
+    ) -> Result<Token, IssueError> {
         let now = u64::try_from((self.clock)().0 / 1000).unwrap_or_default();
         let expires_in = self.lifetime.as_secs();
         let claims = Written {
@@ -181,17 +202,19 @@ impl Tokens {
             nbf: now,
             exp: now.saturating_add(expires_in),
             epoch,
+            sid: login.map(|login| login.to_string()),
         };
         let claims = serde_json::to_vec(&claims).map_err(|why| IssueError(why.to_string()))?;
-        let header = format!(r#"{{"typ":"JWT","alg":"{}"}}"#, self.keys.algorithm());
+        let keys = self.keys.load();
+        let (algorithm, id) = (keys.algorithm(), keys.id());
+        let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}","kid":"{id}"}}"#);
         let mut text = URL_SAFE_NO_PAD.encode(header);
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut text);
-        let signature =
-            self.keys.sign(text.as_bytes()).map_err(|why| IssueError(why.to_string()))?;
+        let signature = keys.sign(text.as_bytes()).map_err(|why| IssueError(why.to_string()))?;
         text.push('.');
         text.push_str(&signature);
-        Ok(Token { text: text.into(), expires_in })
+        Ok(Token { text: text.into(), expires_in, refresh: None })
     }
 
     /// Whose token it is, if it is one of ours and its time is now. Whether the account still
@@ -208,22 +231,26 @@ impl Tokens {
         if claims.contains('.') {
             return Err(TokenError::Malformed);
         }
-        self.check_header(&decode(header)?)?;
-        if !self.keys.verify(message.as_bytes(), signature) {
-            return Err(TokenError::Signature);
+        let keys = self.keys.load();
+        let id = check_header(&keys, &decode(header)?)?;
+        let signed_by = keys.verify(message.as_bytes(), signature, id.as_deref());
+        let signed_by = signed_by.ok_or(TokenError::Signature)?;
+        let claims = self.check_claims(&decode(claims)?)?;
+        if signed_by == SignedBy::Previous {
+            metrics::counter!(PREVIOUS_KEY).increment(1);
         }
-        self.check_claims(&decode(claims)?)
+        Ok(claims)
     }
 
-    fn check_header(&self, json: &[u8]) -> Result<(), TokenError> {
-        let header: Header<'_> = object(json).ok_or(TokenError::Malformed)?;
-        if header.alg != self.keys.algorithm() {
-            return Err(TokenError::Algorithm);
-        }
-        if header.crit || header.b64 || !header.typ.eq_ignore_ascii_case("JWT") {
-            return Err(TokenError::Header);
-        }
-        Ok(())
+    /// Signs with other keys from now on, and accepts the tokens of no others. Returns those of
+    /// before. Their algorithm must be the same.
+    pub fn replace_keys(&self, keys: Keys) -> Arc<Keys> {
+        self.keys.swap(Arc::new(keys))
+    }
+
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.load_full()
     }
 
     fn check_claims(&self, json: &[u8]) -> Result<Claims, TokenError> {
@@ -250,14 +277,28 @@ impl Tokens {
             return Err(TokenError::Expired);
         }
         let issued = Timestamp(millis(claims.iat));
-        Ok(Claims { user, epoch: claims.epoch, issued, expires: Timestamp(expires) })
+        // Other issuers may name their sessions as they like.
+        let login = claims.sid.and_then(|sid| sid.parse().ok());
+        Ok(Claims { user, epoch: claims.epoch, login, issued, expires: Timestamp(expires) })
     }
 }
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("keys", &self.keys()).finish_non_exhaustive()
     }
+}
+
+/// The id of the key that the header names.
+fn check_header(keys: &Keys, json: &[u8]) -> Result<Option<String>, TokenError> {
+    let header: Header<'_> = object(json).ok_or(TokenError::Malformed)?;
+    if header.alg != keys.algorithm() {
+        return Err(TokenError::Algorithm);
+    }
+    if header.crit || header.b64 || !header.typ.eq_ignore_ascii_case("JWT") {
+        return Err(TokenError::Header);
+    }
+    Ok(header.kid)
 }
 
 /// Canonical base64url without padding: one text for one value.

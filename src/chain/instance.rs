@@ -15,6 +15,7 @@ use super::{
     contained::Contained,
     entry::Failure,
     host::{Bots, EntryServices, NoBots},
+    named_files,
 };
 use crate::config::PluginEntry;
 
@@ -26,6 +27,8 @@ pub struct Instance {
     pub plugin: Arc<dyn Plugin>,
     name: Arc<str>,
     made_from: PluginEntry,
+    /// What was in the files that its options name, just before it was started.
+    files: OnceLock<[u8; 32]>,
     /// Set when it was started.
     services: OnceLock<Arc<EntryServices>>,
     stopped: AtomicBool,
@@ -49,12 +52,14 @@ impl Instance {
             plugin,
             name,
             made_from: config.clone(),
+            files: OnceLock::new(),
             services: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })
     }
 
-    /// Whether it runs, and was made from the same: its entry may then go on with it.
+    /// Whether it runs, and was made from the same, also in the files that it names: its entry may
+    /// then go on with it. Reads these files: not for an async thread.
     pub fn serves(&self, config: &PluginEntry) -> bool {
         let (old, new) = (&self.made_from, config);
         self.runs()
@@ -62,6 +67,7 @@ impl Instance {
             && old.label() == new.label()
             && old.options == new.options
             && JobLimits::of(old) == JobLimits::of(new)
+            && self.files.get() == Some(&named_files::digest(&new.options))
     }
 
     /// Whether it was started, also if it was stopped since.
@@ -86,6 +92,13 @@ impl Instance {
     pub async fn start(&self, bots: &Arc<dyn Bots>) -> Result<(), Failure> {
         let services = Arc::new(EntryServices::new(&self.name, &self.made_from, Arc::clone(bots)));
         let host = Host::new(Arc::clone(&self.name), Arc::clone(&services) as _);
+        // Before, so that what changes while it starts is seen at the next reload.
+        let options = self.made_from.options.clone();
+        let files = tokio::task::spawn_blocking(move || named_files::digest(&options)).await;
+        if let Ok(files) = files {
+            // It is started once.
+            let _ = self.files.set(files);
+        }
         let started = self.start_with(&host).await;
         if started.is_ok() {
             // It is started once.

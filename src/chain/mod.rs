@@ -7,6 +7,7 @@ mod entry;
 mod host;
 mod instance;
 mod meters;
+mod named_files;
 mod passage;
 mod rehearsal;
 mod share;

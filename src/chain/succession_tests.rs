@@ -222,3 +222,29 @@ async fn the_last_events_of_a_chain_leave_no_gauge_wrong() {
     one.retire(&two).await;
     assert_eq!((open("pass-a"), open("gone-a")), ("0".to_owned(), "0".to_owned()));
 }
+
+#[tokio::test]
+async fn an_entry_whose_secret_file_has_other_contents_is_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "one").unwrap();
+    let mut entry = PluginEntry::of("mortal");
+    entry.name = Some("keeper".to_owned());
+    entry.options.insert("how".to_owned(), "well".into());
+    entry.options.insert("secret_file".to_owned(), file.to_str().unwrap().into());
+    let build = |previous| {
+        let manifests = [Manifest::of::<Mortal>()];
+        Arc::new(Chain::build(std::slice::from_ref(&entry), &manifests, 1, previous).unwrap())
+    };
+    let one = build(None);
+    start(&one).await.unwrap();
+    let two = build(Some(&*one));
+    start(&two).await.unwrap();
+    assert_eq!(lives("keeper"), (1, 0), "nothing changed");
+    std::fs::write(&file, "two").unwrap();
+    let three = build(Some(&*two));
+    start(&three).await.unwrap();
+    one.retire(&two).await;
+    two.retire(&three).await;
+    assert_eq!(lives("keeper"), (2, 1));
+}

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod diff;
 mod explain;
+mod key;
 mod man;
 mod migrate;
 mod new_plugin;
@@ -60,7 +61,8 @@ Configuration, later layers win:
      written a,b or [\"a\", \"b\"]
   6. the options above
 The [[plugins]] of the files follow each other in one chain. Secrets may also be
-the systemd credentials secret_key, mongo_uri and redis_url. NO_COLOR turns colours off.
+the systemd credentials secret_key, previous_secret_key, mongo_uri and redis_url. NO_COLOR turns
+colours off.
 
 Exit status:
   0   done
@@ -118,6 +120,9 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Replace the secret key that signs tokens
+    #[command(long_about = key::ABOUT)]
+    Key(key::Key),
     /// Make, list, disable and delete accounts, set passwords and end sessions, also beside a
     /// running daemon
     #[command(long_about = user::ABOUT)]
@@ -209,6 +214,9 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::NewPlugin(what) => new_plugin::run(&what),
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
+        }
+        Command::Key(what) => {
+            with_config(&environment, &flags, manifests, |loaded| key::run(&loaded, &what))
         }
         Command::User(what) => {
             with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))

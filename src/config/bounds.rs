@@ -3,16 +3,21 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, schema::quoted, tables, telemetry, web_origin};
+use super::{
+    document::Finding, log_level, previous_keys, schema::quoted, tables, telemetry, web_origin,
+};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 72] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 75] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
+    ("auth", "refresh_lifetime", "0s", "365days"),
+    ("auth", "refresh_grace", "0s", "5m"),
+    ("auth", "logins_per_user", "1", "10000"),
     ("auth", "leeway", "0s", "5m"),
     ("auth", "account_poll", "10ms", "1m"),
     ("auth", "min_password_length", "1", "64"),
@@ -143,6 +148,7 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
             findings.push(Finding::at(&path, message));
         }
     }
+    findings.extend(previous_keys::check(tree));
     findings
 }
 

@@ -8,13 +8,23 @@ use serde_json::{Map, Value};
 use super::{
     effective::{REDACTED, redact},
     secret::Secret,
-    sections::Config,
+    sections::{Auth, Config},
     sensitive::is_sensitive,
 };
 
 /// The keys and tables that a reload changes in the running daemon. Everything else, also a key
 /// that nobody has thought of, waits for a restart.
-const LIVE: [&str; 3] = ["log.level", "plugins", "server.allowed_origins"];
+const LIVE: [&str; 9] = [
+    "auth.previous_public_key_files",
+    "auth.previous_secret_key_files",
+    "auth.private_key_file",
+    "auth.public_key_file",
+    "auth.secret_key",
+    "auth.secret_key_file",
+    "log.level",
+    "plugins",
+    "server.allowed_origins",
+];
 
 /// The keys whose values are secrets, and are not in the serialized configuration.
 const SECRETS: [(&str, Get); 3] = [
@@ -65,6 +75,17 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
             changes.push(change(key, &REDACTED.into(), &REDACTED.into()));
         }
     }
+    let previous = "auth.previous_secret_key_files";
+    if old.auth.previous_secret_keys != new.auth.previous_secret_keys
+        && changes.iter().all(|change| change.key != previous)
+    {
+        changes.push(change(previous, &REDACTED.into(), &REDACTED.into()));
+    }
+    // Keys of another algorithm wait with it.
+    if old.auth.algorithm != new.auth.algorithm {
+        let keys = changes.iter_mut().filter(|change| change.key.starts_with("auth."));
+        keys.for_each(|change| change.live = false);
+    }
     changes.sort_by(|a, b| a.key.cmp(&b.key));
     changes
 }
@@ -75,6 +96,21 @@ impl Config {
         self.log.level.clone_from(&new.log.level);
         self.plugins.clone_from(&new.plugins);
         self.server.allowed_origins.clone_from(&new.server.allowed_origins);
+        if self.auth.algorithm == new.auth.algorithm {
+            self.auth.take_keys(&new.auth);
+        }
+    }
+}
+
+impl Auth {
+    fn take_keys(&mut self, new: &Self) {
+        self.secret_key.clone_from(&new.secret_key);
+        self.secret_key_file.clone_from(&new.secret_key_file);
+        self.previous_secret_key_files.clone_from(&new.previous_secret_key_files);
+        self.previous_secret_keys.clone_from(&new.previous_secret_keys);
+        self.private_key_file.clone_from(&new.private_key_file);
+        self.public_key_file.clone_from(&new.public_key_file);
+        self.previous_public_key_files.clone_from(&new.previous_public_key_files);
     }
 }
 
@@ -152,7 +188,7 @@ fn show(value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::config::{
-        PluginEntry,
+        Algorithm, PluginEntry,
         schema::{CONFIG, unwrap_option},
         tables::TABLES,
     };
@@ -178,7 +214,7 @@ mod tests {
         assert_eq!(
             told(&old, &new),
             [
-                "auth.secret_key_file not set -> \"/etc/key\" false",
+                "auth.secret_key_file not set -> \"/etc/key\" true",
                 "bus.redis.batch 512 -> 9 false",
                 "log.level \"info\" -> \"debug\" true",
                 "server.listen \"127.0.0.1:8080\" -> \"0.0.0.0:80\" false",
@@ -229,9 +265,9 @@ mod tests {
         let mut new = old.clone();
         new.auth.secret_key = Some(Secret::from("hunter3".to_owned()));
         let said = told(&old, &new);
-        assert_eq!(said, ["auth.secret_key \"[redacted]\" -> \"[redacted]\" false"]);
+        assert_eq!(said, ["auth.secret_key \"[redacted]\" -> \"[redacted]\" true"]);
         let said = told(&Config::default(), &new);
-        assert_eq!(said, ["auth.secret_key not set -> \"[redacted]\" false"]);
+        assert_eq!(said, ["auth.secret_key not set -> \"[redacted]\" true"]);
     }
 
     #[test]
@@ -270,6 +306,13 @@ mod tests {
         new.plugins.clear();
         new.server.allowed_origins = vec!["https://a.example".to_owned()];
         new.server.web = false;
+        new.auth.secret_key = Some(Secret::from("hunter2".to_owned()));
+        new.auth.secret_key_file = Some("a".into());
+        new.auth.previous_secret_key_files = vec!["b".into()];
+        new.auth.previous_secret_keys = vec![Secret::from("hunter3".to_owned())];
+        new.auth.private_key_file = Some("c".into());
+        new.auth.public_key_file = Some("d".into());
+        new.auth.previous_public_key_files = vec!["e".into()];
         let all = changes(&Config::default(), &new);
         for live in LIVE {
             assert!(all.iter().any(|change| change.key == live && change.live), "{live}");
@@ -279,5 +322,20 @@ mod tests {
         let left = changes(&running, &new);
         assert!(left.iter().all(|change| !change.live), "{left:?}");
         assert_eq!(left.len(), 2);
+    }
+
+    #[test]
+    fn the_content_of_a_previous_key_is_told_and_keys_of_another_algorithm_wait() {
+        let mut old = Config::default();
+        old.auth.previous_secret_key_files = vec!["k".into()];
+        let mut new = old.clone();
+        new.auth.previous_secret_keys = vec![Secret::from("hunter2".to_owned())];
+        let told_of = "auth.previous_secret_key_files \"[redacted]\" -> \"[redacted]\" true";
+        assert_eq!(told(&old, &new), [told_of]);
+        new.auth.algorithm = Algorithm::HS512;
+        assert!(changes(&old, &new).iter().all(|change| !change.live));
+        let mut running = old.clone();
+        running.take_live(&new);
+        assert_eq!(running, old);
     }
 }

@@ -9,11 +9,12 @@ use super::{effective::redact, sections::Config};
 
 /// What rightly differs between nodes: where a node listens, where it keeps its data, and where
 /// its secrets stand.
-const OF_THE_NODE: [&str; 6] = [
+const OF_THE_NODE: [&str; 7] = [
     "/server/listen",
     "/server/admin_listen",
     "/store/path",
     "/auth/secret_key_file",
+    "/auth/previous_secret_key_files",
     "/store/mongo/uri_file",
     "/bus/redis/url_file",
 ];

@@ -144,7 +144,7 @@ impl Kind {
     }
 }
 
-fn read_text(file: &Path) -> io::Result<Secret> {
+pub(super) fn read_text(file: &Path) -> io::Result<Secret> {
     let bytes = read_bounded(file, MAX_FILE)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| io::Error::other("it is not text: encode it, in base64 for instance"))?;

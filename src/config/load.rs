@@ -14,11 +14,11 @@ use super::{
     document::{Finding, Path, Target},
     entry::PluginEntry,
     environment::Environment,
-    error::{ConfigError, ConfigErrors, Place, Warning, unreadable},
+    error::{ConfigError, ConfigErrors, Place, Warning},
     files::Files,
     given::{Choice, Found, Kind},
     layers::{Giver, Layer, Merged, Origin, Origins},
-    mongo_uri, redis_url,
+    mongo_uri, previous_keys, redis_url,
     rules::Rules,
     schema,
     secret::Secret,
@@ -104,6 +104,12 @@ impl Loaded {
         let place = self.entries.get(number).cloned().unwrap_or(Place::Default);
         ConfigError::new(message, place)
     }
+
+    /// An error that only shows when what this file holds is used.
+    pub fn file_error(&self, file: Option<&FilePath>, message: impl Into<String>) -> ConfigError {
+        let place = file.map_or(Place::Default, |file| Place::File(file.to_owned()));
+        ConfigError::new(message, place)
+    }
 }
 
 /// Reads the configuration in all its layers and checks it whole. Reads files; opens no
@@ -167,8 +173,10 @@ pub fn load(
         errors.extend(mongo_uri::without_key(&config, &layers, environment));
         errors.extend(redis_url::without_mongo(&config, &layers, environment));
     }
-    if !flags.no_secrets && !config.auth.algorithm.is_symmetric() {
-        errors.extend(key_files(&layers, &config));
+    match config.auth.algorithm.is_symmetric() {
+        _ if flags.no_secrets => {}
+        true => errors.extend(previous_keys::read(&mut config.auth, &layers, environment)),
+        false => errors.extend(previous_keys::pem_files(&config.auth, &layers)),
     }
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
@@ -325,22 +333,6 @@ impl Secrets {
         *(self.keys)(config).0 = Some(found.secret);
         Ok(Some((found.origin, open)))
     }
-}
-
-/// The key files that can't be read, or hold something else.
-fn key_files(layers: &[Layer], config: &Config) -> Vec<ConfigError> {
-    let files = [
-        ("private_key_file", &config.auth.private_key_file),
-        ("public_key_file", &config.auth.public_key_file),
-    ];
-    let wrong = files.into_iter().filter_map(|(key, file)| {
-        let file = file.as_deref()?;
-        let error = secret_key::read_pem(file).err()?;
-        let giver = layers.iter().rfind(|layer| layer.get("auth", key).is_some())?;
-        let place = giver.place(&["auth".into(), key.into()], Target::Value);
-        Some(unreadable("the key file", file, &error, place))
-    });
-    wrong.collect()
 }
 
 fn everybody_reads(file: &FilePath) -> io::Result<bool> {

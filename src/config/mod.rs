@@ -23,6 +23,7 @@ mod load;
 mod log_level;
 mod mongo_uri;
 mod placement;
+mod previous_keys;
 mod redis_url;
 pub mod reference;
 mod rules;

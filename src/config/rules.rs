@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use confab_plugin::Manifest;
+use serde_json::Value;
 
 use super::{
     document::{Finding, Path, Target},
@@ -118,9 +119,14 @@ impl<'a> Rules<'a> {
                 _ => {}
             }
         }
+        if auth.algorithm.is_symmetric() && !auth.previous_public_key_files.is_empty() {
+            let message = format!("previous_public_key_files are of no use with {name}");
+            self.warn(&[("auth", "previous_public_key_files")], message);
+        }
         if !auth.algorithm.is_symmetric() {
-            for key in ["secret_key", "secret_key_file"] {
-                if self.layers.iter().any(|layer| layer.get("auth", key).is_some()) {
+            for key in ["secret_key", "secret_key_file", "previous_secret_key_files"] {
+                let given = |layer: &Layer| layer.get("auth", key).is_some_and(|v| !is_empty(v));
+                if self.layers.iter().any(given) {
                     let message = format!("{key} is of no use with the algorithm {name}");
                     self.warn(&[("auth", key)], message);
                 }
@@ -199,6 +205,11 @@ impl Algorithm {
     pub fn is_symmetric(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
+}
+
+/// Whether a list has no items.
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Whether two addresses can't both be listened on.

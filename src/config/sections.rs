@@ -105,6 +105,14 @@ pub struct Auth {
     /// A file that holds the secret key.
     #[schemars(example = "/etc/confab/secret_key")]
     pub secret_key_file: Option<PathBuf>,
+    /// Files that hold further secret keys, of which tokens are accepted and none are made: the
+    /// previous ones, until their tokens have expired, and with several nodes the next one, until
+    /// all know it. At most 8. Read again at each reload, as secret_key_file is.
+    #[schemars(example = ["/etc/confab/secret_key.previous"])]
+    pub previous_secret_key_files: Vec<PathBuf>,
+    /// What these files hold, once the configuration is read.
+    #[serde(skip)]
+    pub previous_secret_keys: Vec<Secret>,
     /// How tokens are signed: HS256, HS384, HS512 with the secret key; RS256, ES256 or EdDSA
     /// with private_key_file. Tokens signed in any other way are refused.
     pub algorithm: Algorithm,
@@ -114,6 +122,10 @@ pub struct Auth {
     /// For RS256, ES256 and EdDSA: the public key that belongs to it, a PEM file (SPKI).
     #[schemars(example = "/etc/confab/public.pem")]
     pub public_key_file: Option<PathBuf>,
+    /// For RS256, ES256 and EdDSA: further public keys, PEM files (SPKI), of which tokens are
+    /// accepted: the previous ones, and the next one. At most 8.
+    #[schemars(example = ["/etc/confab/public.previous.pem"])]
+    pub previous_public_key_files: Vec<PathBuf>,
     /// The "iss" of tokens: who made them.
     pub issuer: String,
     /// The "aud" of tokens: for whom they are.
@@ -123,6 +135,16 @@ pub struct Auth {
     pub token_lifetime: Duration,
     /// Tokens that claim to be good for longer than this are refused. At most 365days.
     pub max_token_lifetime: Duration,
+    /// How long a login can be refreshed after it was last used: /refresh gives a new token for
+    /// the refresh token of the last answer, so token_lifetime can be short. Never less than
+    /// token_lifetime; 0s means that there are no refresh tokens. At most 365days.
+    pub refresh_lifetime: Duration,
+    /// For how long a refresh token that was used gives the same answer once more, for a client
+    /// that did not get it. Later, it counts as stolen and ends the login. At most 5m.
+    pub refresh_grace: Duration,
+    /// Logins that one user can refresh; one more ends the one that was not used for longest.
+    /// From 1 to 10000.
+    pub logins_per_user: usize,
     /// How far the clocks of machines that share the key may differ. At most 5m.
     pub leeway: Duration,
     /// How often a node asks the store which accounts were changed, by other nodes or by
@@ -150,13 +172,19 @@ impl Default for Auth {
         Self {
             secret_key: None,
             secret_key_file: None,
+            previous_secret_key_files: Vec::new(),
+            previous_secret_keys: Vec::new(),
             algorithm: Algorithm::HS256,
             private_key_file: None,
             public_key_file: None,
+            previous_public_key_files: Vec::new(),
             issuer: "confab".into(),
             audience: "confab".into(),
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             max_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            refresh_grace: Duration::from_secs(30),
+            logins_per_user: 32,
             leeway: Duration::from_secs(30),
             account_poll: Duration::from_millis(250),
             min_password_length: 8,

@@ -4,7 +4,7 @@
 const PARTS: [&str; 5] = ["secret", "passw", "passphrase", "token", "credential"];
 
 /// Ends of names that only speak of a secret: where it is, how long it is good.
-const HARMLESS: [&str; 5] = ["_file", "_path", "_lifetime", "_length", "_concurrency"];
+const HARMLESS: [&str; 6] = ["_file", "_files", "_path", "_lifetime", "_length", "_concurrency"];
 
 /// Whether the value of a key with this name is not to be shown. Misspelt names count.
 pub(super) fn is_sensitive(name: &str) -> bool {

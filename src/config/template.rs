@@ -18,8 +18,8 @@ const HEAD: &str = "\
 # empty one, confab does the same.
 #
 # Later layers win:
-#   1. the defaults; for secrets also the systemd credentials secret_key, mongo_uri and
-#      redis_url
+#   1. the defaults; for secrets also the systemd credentials secret_key,
+#      previous_secret_key, mongo_uri and redis_url
 #   2. this file: the one that --config names, else the variable CONFAB_CONFIG, else
 #      /etc/confab/confab.toml
 #   3. the files conf.d/*.toml beside it, by name

@@ -96,7 +96,7 @@ enum PasswordRequest {
 
 /// A token, and whose it is.
 #[derive(Object)]
-struct Granted {
+pub(super) struct Granted {
     /// The permanent id.
     user_id: String,
     /// The folded name.
@@ -107,16 +107,25 @@ struct Granted {
     token_type: String,
     /// How long the token is good, in seconds.
     expires_in: u64,
+    /// What `POST /refresh` gives the next token for: keep it as safe as a password.
+    #[oai(skip_serializing_if_is_none)]
+    refresh_token: Option<String>,
+    /// How long the refresh token is good, in seconds.
+    #[oai(skip_serializing_if_is_none)]
+    refresh_expires_in: Option<u64>,
 }
 
 impl Granted {
-    fn new(account: &Account, token: &Token) -> Json<Self> {
+    pub fn new(account: &Account, token: &Token) -> Json<Self> {
+        let refresh = token.refresh.as_ref();
         Json(Self {
             user_id: account.id.to_string(),
             username: account.username.to_string(),
             access_token: token.text.expose().to_owned(),
             token_type: "bearer".to_owned(),
             expires_in: token.expires_in,
+            refresh_token: refresh.map(|refresh| refresh.text.expose().to_owned()),
+            refresh_expires_in: refresh.map(|refresh| refresh.expires_in),
         })
     }
 }
@@ -286,6 +295,7 @@ fn code(error: &AuthError) -> Code {
     match error {
         AuthError::UsernameTaken => Code::UsernameTaken,
         AuthError::BadCredentials => Code::BadCredentials,
+        AuthError::BadRefreshToken => Code::BadRefreshToken,
         AuthError::Disabled => Code::AccountDisabled,
         AuthError::Password(_) => Code::InvalidPassword,
         AuthError::Overloaded => Code::Overloaded,
@@ -293,6 +303,6 @@ fn code(error: &AuthError) -> Code {
     }
 }
 
-fn refusal(error: &AuthError) -> Refusal {
+pub(super) fn refusal(error: &AuthError) -> Refusal {
     Refusal::new(code(error), error.to_string())
 }

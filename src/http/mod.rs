@@ -13,6 +13,7 @@ mod conversations;
 mod docs;
 mod failure;
 mod json;
+mod logins;
 mod meters;
 mod origin;
 mod profile;
@@ -60,6 +61,7 @@ pub struct State {
     limits: Limits,
     allowed_origins: Arc<AllowedOrigins>,
     attempts: KeyedRate<IpAddr>,
+    refreshes: KeyedRate<IpAddr>,
     guesses: KeyedRate<UserId>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
@@ -92,6 +94,7 @@ impl State {
             limits: limits.clone(),
             allowed_origins,
             attempts: KeyedRate::new(logins, REMEMBERED),
+            refreshes: KeyedRate::new(logins, REMEMBERED),
             guesses: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
@@ -104,6 +107,15 @@ impl State {
         let address = client::customer(client::address(request.remote_addr()));
         let message = "Too many logins and registrations from your address: wait a little.";
         let taken = self.attempts.take(&address, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
+    }
+
+    /// Counts a refresh against the client's address: apart from logins, so that neither takes the
+    /// other's place.
+    fn allow_refresh(&self, request: &Request) -> Result<(), Refusal> {
+        let address = client::customer(client::address(request.remote_addr()));
+        let message = "Too many refreshes from your address: wait a little.";
+        let taken = self.refreshes.take(&address, std::time::Instant::now());
         taken.map_err(|wait| rate_limited(message, wait))
     }
 
@@ -132,7 +144,7 @@ fn rate_limited(message: &'static str, wait: Duration) -> Refusal {
 
 /// Everything on the public listener.
 pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint: 'static> + use<> {
-    let api = (accounts::AccountsApi, conversations::ConversationsApi);
+    let api = (accounts::AccountsApi, logins::LoginsApi, conversations::ConversationsApi);
     let service = OpenApiService::new(api, "confab", env!("CARGO_PKG_VERSION"))
         .description(docs::DESCRIPTION);
     let mut routes = Route::new().at("/ws/:user_id", get(ws::upgrade));
@@ -150,6 +162,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     routes
         .at("/register", Arc::clone(&service))
         .at("/login", Arc::clone(&service))
+        .at("/refresh", Arc::clone(&service))
+        .at("/logout", Arc::clone(&service))
         .at("/logout-all", Arc::clone(&service))
         .at("/password", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))

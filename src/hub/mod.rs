@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     bus::{Deliver, Envelope},
     config,
-    store::Standing,
+    store::{LoginId, Standing},
     trace::{self, Kind, Span},
 };
 pub use backlog::Backlog;
@@ -129,6 +129,22 @@ impl Hub {
         let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
         for session in shard.get(&user).into_iter().flatten() {
             if standing.admits(session.epoch()).is_err() {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whether a user has a session here of a login that can be ended by itself.
+    pub fn has_logins(&self, user: UserId) -> bool {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&user).into_iter().flatten().any(|session| session.login().is_some())
+    }
+
+    /// Ends the sessions of a user that are of logins which are over.
+    pub fn end_logins(&self, user: UserId, is_over: impl Fn(LoginId) -> bool) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if session.login().is_some_and(&is_over) {
                 session.outbox().close(CloseReason::Ended);
             }
         }

@@ -5,13 +5,14 @@ use std::{net::IpAddr, sync::Arc};
 use confab_plugin::{Context, SessionId, User};
 
 use super::{Backlog, Outbox};
-use crate::config;
+use crate::{config, store::LoginId};
 
 /// A session: who, from where, and what waits to be sent there.
 pub struct Session {
     id: SessionId,
     user: Arc<User>,
     epoch: u64,
+    login: Option<LoginId>,
     address: IpAddr,
     outbox: Outbox,
 }
@@ -27,7 +28,12 @@ impl Session {
         backlog: &Arc<Backlog>,
     ) -> Self {
         let outbox = Outbox::new(limits, backlog);
-        Self { id: SessionId(rand::random()), user, epoch, address, outbox }
+        Self { id: SessionId(rand::random()), user, epoch, login: None, address, outbox }
+    }
+
+    /// The same, by a token of this login.
+    pub fn of_login(self, login: Option<LoginId>) -> Self {
+        Self { login, ..self }
     }
 
     /// Its id, unique over all nodes.
@@ -43,6 +49,11 @@ impl Session {
     /// The epoch of its user's account that its token is of.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The login that its token is of, if that can be refreshed.
+    pub fn login(&self) -> Option<LoginId> {
+        self.login
     }
 
     /// The client's address.

@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    auth::Keys,
     chain::{Bots, Chain},
-    config::{ConfigError, Loaded, Sources},
+    config::{Config, ConfigError, Loaded, Sources},
 };
 
 /// What can be put in force.
@@ -20,6 +21,8 @@ pub struct Candidate {
     pub loaded: Loaded,
     /// Its chain, whose plugins run.
     pub chain: Arc<Chain>,
+    /// The keys of tokens, read anew.
+    pub keys: Keys,
 }
 
 /// Why there is none.
@@ -39,6 +42,8 @@ pub enum Failed {
 /// How to get there.
 pub struct Plan {
     pub sources: Sources,
+    /// The configuration in force.
+    pub config: Config,
     /// The chain in force, whose plugins the candidate may go on with.
     pub previous: Arc<Chain>,
     pub bots: Arc<dyn Bots>,
@@ -56,6 +61,7 @@ impl Plan {
         let deadline = Instant::now() + self.limit;
         let loaded = self.sources.load();
         let loaded = loaded.map_err(|errors| Failed::Invalid(errors.iter().cloned().collect()))?;
+        let keys = self.keys(&loaded)?;
         let generation = self.previous.generation() + 1;
         let manifests = &self.sources.manifests;
         let built =
@@ -69,13 +75,23 @@ impl Plan {
         })?;
         let chain = Arc::new(chain);
         match Handle::current().block_on(self.start(&chain, &loaded, deadline)) {
-            Ok(()) => Ok(Candidate { loaded, chain }),
+            Ok(()) => Ok(Candidate { loaded, chain, keys }),
             Err(failed) => {
                 let previous = self.previous;
                 self.retiring.spawn(async move { chain.retire(&previous).await });
                 Err(failed)
             }
         }
+    }
+
+    /// The keys that hold once what is live is taken over. Their files are read at each reload:
+    /// what is in one may change while its name does not.
+    fn keys(&self, loaded: &Loaded) -> Result<Keys, Failed> {
+        let mut config = self.config.clone();
+        config.take_live(&loaded.config);
+        Keys::of(&config).map_err(|error| {
+            Failed::Invalid(vec![loaded.file_error(error.file(), error.to_string())])
+        })
     }
 
     async fn start(&self, chain: &Chain, loaded: &Loaded, deadline: Instant) -> Result<(), Failed> {

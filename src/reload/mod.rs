@@ -22,6 +22,7 @@ use tokio_util::{
 };
 
 use crate::{
+    auth::Tokens,
     chain::Bots,
     code::{Code, Refusal},
     config::{Change, Config, Fingerprint, Sources, changes},
@@ -52,6 +53,8 @@ pub struct Parts {
     pub bots: Arc<dyn Bots>,
     /// Changes what is logged.
     pub level: LogLevel,
+    /// What signs and verifies tokens.
+    pub tokens: Arc<Tokens>,
     /// Whose pages may use the server.
     pub origins: Arc<AllowedOrigins>,
     /// Who is told of reloads.
@@ -220,6 +223,7 @@ impl Reloader {
         let previous = self.parts.dispatch.chain();
         let plan = Plan {
             sources: self.parts.sources.clone(),
+            config: self.parts.config.clone(),
             previous: Arc::clone(&previous),
             bots: Arc::clone(&self.parts.bots),
             limit: self.limit,
@@ -244,8 +248,8 @@ impl Reloader {
 
     /// The swap. Nothing here waits, and nothing can fail.
     fn put_in_force(&mut self, candidate: Candidate) -> Reloaded {
-        let Parts { config, dispatch, level, origins, .. } = &mut self.parts;
-        let Candidate { loaded, chain } = candidate;
+        let Parts { config, dispatch, level, origins, tokens, .. } = &mut self.parts;
+        let Candidate { loaded, chain, keys } = candidate;
         let old = dispatch.replace_chain(Arc::clone(&chain));
         chain.show();
         origins.replace(&loaded.config.server.allowed_origins);
@@ -253,7 +257,9 @@ impl Reloader {
             level.set(&loaded.config.log.level);
         }
 
-        let changes = changes(config, &loaded.config);
+        let mut changes = changes(config, &loaded.config);
+        changes.extend(report::keys(&tokens.keys(), &keys));
+        tokens.replace_keys(keys);
         config.take_live(&loaded.config);
         let fingerprint = Fingerprint::of(config);
         let waits = |change: &&Change| !change.live;

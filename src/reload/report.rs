@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    auth::Keys,
     code::{Code, Refusal},
     config::{Change, escape},
     http::{NotReloaded, Reloaded, Told},
@@ -36,6 +37,14 @@ pub(super) fn success(reloaded: &Reloaded, by: &str, took: Duration) {
     if waits > 0 {
         tracing::warn!(waits, changes = told(false), "needs a restart: the old values go on");
     }
+}
+
+/// That the keys of tokens changed, by their ids: also those that changed in their files alone.
+pub(super) fn keys(old: &Keys, new: &Keys) -> Option<Change> {
+    let ids = |keys: &Keys| keys.ids().collect::<Vec<_>>().join(" ");
+    let (old, new) = (ids(old), ids(new));
+    let key = "auth.keys".to_owned();
+    (old != new).then_some(Change { key, old, new, live: true })
 }
 
 /// `key: old -> new`

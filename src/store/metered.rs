@@ -12,8 +12,8 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 
 use super::{
     Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
-    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
-    StoreError, Timestamp,
+    ConversationPage, Hash, HistoryPage, HistoryQuery, LoginId, Marked, Message, NewMark,
+    NewMessage, RefreshableLogin, Store, StoreError, Timestamp,
 };
 
 /// A store whose calls are measured, each under its name in [`Store`].
@@ -27,6 +27,12 @@ pub struct MeteredStore {
     accounts: Op,
     account_changes: Op,
     last_account_change: Op,
+    create_login: Op,
+    login: Op,
+    logins: Op,
+    renew_login: Op,
+    end_login: Op,
+    remove_expired_logins: Op,
     append: Op,
     originals: Op,
     mark_seen: Op,
@@ -108,6 +114,12 @@ impl MeteredStore {
             accounts: Op::new("accounts"),
             account_changes: Op::new("account_changes"),
             last_account_change: Op::new("last_account_change"),
+            create_login: Op::new("create_login"),
+            login: Op::new("login"),
+            logins: Op::new("logins"),
+            renew_login: Op::new("renew_login"),
+            end_login: Op::new("end_login"),
+            remove_expired_logins: Op::new("remove_expired_logins"),
             append: Op::new("append"),
             originals: Op::new("originals"),
             mark_seen: Op::new("mark_seen"),
@@ -159,6 +171,34 @@ impl Store for MeteredStore {
 
     async fn last_account_change(&self) -> Result<u64, StoreError> {
         self.last_account_change.one(self.inner.last_account_change()).await
+    }
+
+    async fn create_login(&self, login: RefreshableLogin, most: usize) -> Result<(), StoreError> {
+        self.create_login.one(self.inner.create_login(login, most)).await
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<RefreshableLogin>, StoreError> {
+        self.login.one(self.inner.login(id)).await
+    }
+
+    async fn logins(&self, user: UserId) -> Result<Vec<LoginId>, StoreError> {
+        self.logins.one(self.inner.logins(user)).await
+    }
+
+    async fn renew_login(&self, old: Hash, login: RefreshableLogin) -> Result<bool, StoreError> {
+        self.renew_login.one(self.inner.renew_login(old, login)).await
+    }
+
+    async fn end_login(&self, id: LoginId) -> Result<bool, StoreError> {
+        self.end_login.one(self.inner.end_login(id)).await
+    }
+
+    async fn remove_expired_logins(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.remove_expired_logins.one(self.inner.remove_expired_logins(now, most)).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names SQL or BSON.
 
 mod changed_by;
+mod login;
 mod metered;
 mod model;
 pub mod mongo;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 pub use changed_by::ChangedBy;
+pub use login::{Hash, LoginId, RefreshableLogin, UsedToken};
 pub use metered::MeteredStore;
 pub use model::{
     Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
@@ -69,6 +71,27 @@ pub trait Store: Send + Sync + 'static {
 
     /// The place of the newest change of an account; 0 for none.
     async fn last_account_change(&self) -> Result<u64, StoreError>;
+
+    /// Keeps a new login, and ends those of its user beyond `most`: the ones that were not used
+    /// for longest.
+    async fn create_login(&self, login: RefreshableLogin, most: usize) -> Result<(), StoreError>;
+
+    /// The login with this id.
+    async fn login(&self, id: LoginId) -> Result<Option<RefreshableLogin>, StoreError>;
+
+    /// A user's logins, the one that was used last first.
+    async fn logins(&self, user: UserId) -> Result<Vec<LoginId>, StoreError>;
+
+    /// Replaces all of a login that changes, if the token to be used next still is `old`; says
+    /// whether it did. Of several who come with the same token at once, one does.
+    async fn renew_login(&self, old: Hash, login: RefreshableLogin) -> Result<bool, StoreError>;
+
+    /// Ends a login; says whether there was one.
+    async fn end_login(&self, id: LoginId) -> Result<bool, StoreError>;
+
+    /// Removes at most `most` logins whose time is over at `now`; says how many.
+    async fn remove_expired_logins(&self, now: Timestamp, most: usize)
+    -> Result<usize, StoreError>;
 
     /// Stores messages in the order given, and answers for each, in that order. Idempotent by
     /// `(from, client_id)`: a retry returns the stored original, also within one batch. `seq`

@@ -45,7 +45,7 @@ impl Standing {
 }
 
 /// A change of an account that the other nodes must learn of. Each but [`Enable`](Self::Enable)
-/// ends the user's sessions: it begins a new epoch.
+/// and [`LoginEnded`](Self::LoginEnded) ends the user's sessions: it begins a new epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountChange {
     /// Gives it another password.
@@ -57,6 +57,8 @@ pub enum AccountChange {
     },
     /// Ends the sessions, and nothing else.
     EndSessions,
+    /// Changes nothing: one of the user's logins was ended, and the sessions of it are to go.
+    LoginEnded,
     /// Lets nobody in any more, from this moment on. One that is disabled stays as it is.
     Disable(Timestamp),
     /// Lets its user in again.
@@ -79,6 +81,7 @@ impl AccountChange {
             Self::Password { epoch: Some(epoch), .. } if *epoch != standing.epoch => return None,
             Self::Password { hash, .. } => account.password_hash = Arc::clone(hash),
             Self::EndSessions => {}
+            Self::LoginEnded => return Some(true),
             Self::Disable(_) if standing.disabled.is_some() => return Some(false),
             Self::Disable(at) => standing.disabled = Some(*at),
             Self::Enable => return Some(standing.disabled.take().is_some()),

@@ -56,7 +56,10 @@ async fn a_pair_s_collection_is_as_documented() {
     assert_eq!((second.get_i64("by_first").unwrap(), second.contains_key("id")), (1, false));
     let mut names = found.list_collection_names().await.unwrap();
     names.sort_unstable();
-    assert_eq!(names, [format!("{bob}_{ann}").as_str(), "accounts", "client_ids", "conversations"]);
+    assert_eq!(
+        names,
+        [format!("{bob}_{ann}").as_str(), "accounts", "client_ids", "conversations", "logins"]
+    );
     let conversation = found.collection::<Document>("conversations").find_one(doc! {}).await;
     let conversation = conversation.unwrap().unwrap();
     assert_eq!(conversation.get_i64("last_seq").unwrap(), 2);

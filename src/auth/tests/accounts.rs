@@ -10,7 +10,8 @@ use crate::store::Account;
 
 fn accounts(store: &Arc<AccountsOnly>, auth: &Auth) -> Accounts {
     let store: Arc<dyn crate::store::Store> = Arc::<AccountsOnly>::clone(store);
-    Accounts::new(store, Passwords::new(auth).unwrap(), Arc::new(tokens(auth)))
+    let refresh = RefreshTokens::with_clock(Arc::clone(&store) as _, auth, at(NOW));
+    Accounts::new(store, Passwords::new(auth).unwrap(), Arc::new(tokens(auth)), refresh)
 }
 
 fn name(text: &str) -> Username {

@@ -4,6 +4,8 @@
 mod accounts;
 mod keys;
 mod passwords;
+mod refresh;
+mod rotation;
 mod secret_key;
 mod store;
 mod token_attacks;

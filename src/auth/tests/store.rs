@@ -14,13 +14,14 @@ use confab_plugin::{UserId, Username};
 
 use crate::store::{
     Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
-    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
-    StoreError,
+    ConversationPage, Hash, HistoryPage, HistoryQuery, LoginId, Marked, Message, NewMark,
+    NewMessage, RefreshableLogin, Store, StoreError, Timestamp,
 };
 
 #[derive(Default)]
 pub struct AccountsOnly {
     pub accounts: Mutex<HashMap<Username, Account>>,
+    pub logins: Mutex<HashMap<LoginId, RefreshableLogin>>,
     /// Every call fails.
     pub down: AtomicBool,
     /// `update_password` fails.
@@ -104,6 +105,37 @@ impl Store for AccountsOnly {
     }
 
     async fn last_account_change(&self) -> Result<u64, StoreError> {
+        Err(down())
+    }
+
+    async fn create_login(&self, login: RefreshableLogin, _: usize) -> Result<(), StoreError> {
+        self.check()?;
+        self.logins.lock().unwrap().insert(login.id, login);
+        Ok(())
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<RefreshableLogin>, StoreError> {
+        self.check()?;
+        Ok(self.logins.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn logins(&self, _: UserId) -> Result<Vec<LoginId>, StoreError> {
+        Err(down())
+    }
+
+    async fn renew_login(&self, old: Hash, login: RefreshableLogin) -> Result<bool, StoreError> {
+        self.check()?;
+        let mut logins = self.logins.lock().unwrap();
+        let known = logins.get_mut(&login.id).filter(|known| known.token == old);
+        Ok(known.map(|known| *known = login).is_some())
+    }
+
+    async fn end_login(&self, id: LoginId) -> Result<bool, StoreError> {
+        self.check()?;
+        Ok(self.logins.lock().unwrap().remove(&id).is_some())
+    }
+
+    async fn remove_expired_logins(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
         Err(down())
     }
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{FAILURE, output, ticker::Ticker};
 use crate::{
-    auth::SECRET_KEY_FILE,
+    auth::secret_key_files,
     config::Config,
     shutdown,
     store::sqlite::backup::{BackupError, Beside, Task, backup},
@@ -69,21 +69,24 @@ pub(super) fn run(config: &Config, what: &Backup) -> ExitCode {
     }
 }
 
-/// What there is beside the database.
+/// What there is beside the database: the current key, and the previous ones.
 fn beside(folder: &Path) -> Result<Vec<Beside>, String> {
-    let path = folder.join(SECRET_KEY_FILE);
-    match fs::read(&path) {
-        Ok(content) => {
-            let content = Zeroizing::new(content);
-            Ok(vec![Beside { name: SECRET_KEY_FILE.to_owned(), content }])
+    let mut files = Vec::new();
+    for name in secret_key_files() {
+        let path = folder.join(&name);
+        match fs::read(&path) {
+            Ok(content) => files.push(Beside { name, content: Zeroizing::new(content) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(format!(
+                    "cannot read the secret key {}: {error}; run this as the daemon's user, or \
+                     leave the keys out by --without-key",
+                    path.display()
+                ));
+            }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(format!(
-            "cannot read the secret key {}: {error}; run this as the daemon's user, or leave the \
-             key out by --without-key",
-            path.display()
-        )),
     }
+    Ok(files)
 }
 
 /// Whether the configuration is for the embedded store; `tool` does the same for MongoDB.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use clap::Args;
 
 use super::{embedded, failed, report, run_task};
-use crate::{auth::SECRET_KEY_FILE, config::Config, store::sqlite::backup};
+use crate::{auth::secret_key_files, config::Config, store::sqlite::backup};
 
 /// The help of the command.
 pub(in crate::cli) const ABOUT: &str = "\
@@ -42,7 +42,8 @@ pub(in crate::cli) fn run(config: &Config, what: &Restore) -> ExitCode {
         let (file, replace, key) = (what.file.clone(), what.force, !what.without_key);
         let folder = folder.clone();
         run_task(move |task| {
-            let names = [SECRET_KEY_FILE];
+            let names: Vec<_> = secret_key_files().collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
             let beside = if key { &names[..] } else { &[] };
             let (folder, backup) = (folder.as_path(), file.as_path());
             backup::restore(backup::Restore { folder, backup, beside, replace, wait }, &task)

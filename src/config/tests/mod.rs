@@ -4,6 +4,7 @@ mod errors;
 mod json_schema;
 mod layers;
 mod mongo;
+mod previous_keys;
 mod redis;
 mod secrets;
 mod support;

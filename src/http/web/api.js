@@ -15,12 +15,15 @@ export class ApiError extends Error {
 /** The address of a path of this server, wherever the page is mounted. */
 export const address = (path) => new URL(path, new URL('.', location.href));
 
-/** The calls, made with one token (or none yet). */
+/** The calls, made with the token of a session (or with none yet). */
 export class Api {
-  #token;
+  #session;
+  #renew;
 
-  constructor(token = null) {
-    this.#token = token;
+  /** `renew(token)` gets the session another token, unless it has one already; false if none is given. */
+  constructor(session = null, renew = async () => false) {
+    this.#session = session;
+    this.#renew = renew;
   }
 
   register(username, password, displayName) {
@@ -31,6 +34,14 @@ export class Api {
 
   login(username, password) {
     return this.#call('POST', 'login', { username, password });
+  }
+
+  refresh(token) {
+    return this.#call('POST', 'refresh', { refresh_token: token });
+  }
+
+  logout(token) {
+    return this.#call('POST', 'logout', { refresh_token: token });
   }
 
   me() {
@@ -65,8 +76,18 @@ export class Api {
   }
 
   async #call(method, path, body) {
+    const token = this.#session?.token;
+    try {
+      return await this.#once(method, path, body, token);
+    } catch (error) {
+      if (error.status !== 401 || !token || !(await this.#renew(token))) throw error;
+      return this.#once(method, path, body, this.#session.token);
+    }
+  }
+
+  async #once(method, path, body, token) {
     const headers = { accept: 'application/json' };
-    if (this.#token) headers.authorization = `Bearer ${this.#token}`;
+    if (token) headers.authorization = `Bearer ${token}`;
     if (body) headers['content-type'] = 'application/json';
     let response;
     let answer = null;
@@ -80,7 +101,7 @@ export class Api {
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      answer = await response.json();
+      answer = response.status === 204 ? null : await response.json();
     } catch {
       if (!response || response.ok) {
         throw new ApiError(0, 'unreachable', 'The server could not be reached. Please try again.');

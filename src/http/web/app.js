@@ -164,6 +164,8 @@ function run(session) {
   function logOut() {
     const waiting = client.outbox.entries.length;
     if (waiting && !confirm(`${waiting} not yet sent. Log out and discard?`)) return;
+    // Whether it arrives or not: here the tokens are forgotten.
+    if (session.refresh) client.api.logout(session.refresh).catch(() => {});
     drafts.clear();
     client.outbox.clear();
     history.replaceState(null, '', location.pathname + location.search);

@@ -4,6 +4,7 @@ import { Api, address, sentence } from './api.js';
 import { readMessage } from './conversation.js';
 import { Listing } from './listing.js';
 import { Outbox } from './outbox.js';
+import { renew } from './session.js';
 import { Socket } from './socket.js';
 import { Sync, mayRetry, pause } from './sync.js';
 
@@ -21,6 +22,7 @@ const MAX_CONTENT_BYTES = 60_000;
 
 export class Client {
   #hooks;
+  #session;
   #sync;
   #sends = new Map();
   #seen = { peer: null, timer: null };
@@ -31,7 +33,8 @@ export class Client {
   constructor(session, store, hooks) {
     this.#hooks = hooks;
     this.store = store;
-    this.api = new Api(session.token);
+    this.#session = session;
+    this.api = new Api(session, (token) => renew(session, token));
     this.outbox = new Outbox(session.user_id);
     this.listing = new Listing(this.api, store, {
       failed: (error) => this.#failed(error),
@@ -42,7 +45,7 @@ export class Client {
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new Socket({
       url: url.href,
-      protocols: ['confab.v1', `bearer.${session.token}`],
+      protocols: () => ['confab.v1', `bearer.${session.token}`],
       onOpen: () => this.#opened(),
       onFrame: (frame) => this.#frame(frame),
       onState: (state, note) => this.#state(state, note),
@@ -201,8 +204,15 @@ export class Client {
     }
   }
 
-  #expired() {
-    if (!this.#stopped) this.#hooks.onExpired();
+  async #expired() {
+    if (this.#stopped) return;
+    try {
+      if (await renew(this.#session, this.#session.token)) this.socket.retryNow();
+      else if (!this.#stopped) this.#hooks.onExpired();
+    } catch {
+      // No answer: the next attempt to connect asks again.
+      this.socket.restart();
+    }
   }
 
   #failed(error) {

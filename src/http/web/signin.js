@@ -2,6 +2,7 @@
 
 import { $, setText } from './dom.js';
 import { Api } from './api.js';
+import { granted } from './session.js';
 
 const ERRORS = ['username', 'display', 'password', 'form'];
 
@@ -95,7 +96,7 @@ export class SignIn {
       this.#onSession({
         user_id: given.user_id,
         username: given.username ?? username,
-        token: given.access_token,
+        ...granted(given),
         stay: $('stay').checked,
       });
     } catch (error) {

@@ -23,7 +23,7 @@ export class Socket {
   #stopped = true;
 
   /**
-   * `url`, `protocols`; `onOpen()`, `onFrame(object)`, `onState(state, note)` with the state
+   * `url`, `protocols()`; `onOpen()`, `onFrame(object)`, `onState(state, note)` with the state
    * "connecting", "open" or "waiting"; `onTooBig()`; `onExpired()`; `check()`, which is asked
    * after a connection that was refused, and resolves to false if the token is no longer good.
    */
@@ -82,7 +82,7 @@ export class Socket {
     this.#options.onState('connecting', this.#refused);
     let ws;
     try {
-      ws = new WebSocket(this.#options.url, this.#options.protocols);
+      ws = new WebSocket(this.#options.url, this.#options.protocols());
     } catch {
       this.#wait();
       return;

@@ -107,7 +107,8 @@ pub async fn upgrade(
 
     let address = client::address(request.remote_addr());
     let (user, backlog) = (Arc::clone(&profile.user), state.hub.backlog());
-    let session = Arc::new(Session::new(user, claims.epoch, address, &state.limits, backlog));
+    let session = Session::new(user, claims.epoch, address, &state.limits, backlog);
+    let session = Arc::new(session.of_login(claims.login));
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;

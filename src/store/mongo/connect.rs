@@ -21,6 +21,7 @@ use super::{
     documents::{ACCOUNTS, CLIENT_IDS, CONVERSATIONS},
     errors::OpenError,
     layout::Layout,
+    logins::LOGINS,
 };
 use crate::{config, store::Conversation};
 
@@ -206,6 +207,10 @@ impl Space {
             .write_concern(followed())
             .build();
         self.database.collection_with_options(CLIENT_IDS, options)
+    }
+
+    pub(super) fn logins(&self) -> Collection<Document> {
+        self.database.collection(LOGINS)
     }
 
     /// Where a conversation's messages are.

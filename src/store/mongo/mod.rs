@@ -17,6 +17,7 @@ mod heads;
 mod history;
 mod import;
 mod layout;
+mod logins;
 mod marks;
 mod meters;
 mod originals;
@@ -56,8 +57,8 @@ use self::{
 };
 use super::{
     Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
-    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
-    StoreError, Timestamp,
+    ConversationPage, Hash, HistoryPage, HistoryQuery, LoginId, Marked, Message, NewMark,
+    NewMessage, RefreshableLogin, Store, StoreError, Timestamp,
 };
 use crate::config;
 
@@ -230,6 +231,40 @@ impl Store for MongoStore {
     async fn last_account_change(&self) -> Result<u64, StoreError> {
         let space = self.shared.space()?;
         self.within(accounts::last_change(&space)).await
+    }
+
+    async fn create_login(&self, login: RefreshableLogin, most: usize) -> Result<(), StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::create(&space, &login, most)).await
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<RefreshableLogin>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::by_id(&space, id)).await
+    }
+
+    async fn logins(&self, user: UserId) -> Result<Vec<LoginId>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::of_user(&space, user)).await
+    }
+
+    async fn renew_login(&self, old: Hash, login: RefreshableLogin) -> Result<bool, StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::renew(&space, &old, &login)).await
+    }
+
+    async fn end_login(&self, id: LoginId) -> Result<bool, StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::end(&space, id)).await
+    }
+
+    async fn remove_expired_logins(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        let space = self.shared.space()?;
+        self.within(logins::remove_expired(&space, now, most)).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

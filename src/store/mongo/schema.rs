@@ -6,6 +6,7 @@
 //! | `accounts` | user id | `username`, unique: a name is given once; `change`, unique where there is one: what each node learns changes by |
 //! | `conversations` | `A_B` | `users, last_at, _id`: a user's list, newest first, page by page; `users, _id`: what a user lacks, by peer |
 //! | `client_ids` | `{from, id}` | none: the `_id` says to whom a sender's id was used |
+//! | `logins` | login id | `user, expires_at`: a user's, to bound them; `expires_at`: what is over |
 //! | `A_B` (per_pair) | `seq` | `from, id`, unique where there is an `id`: a retry is no copy |
 //! | `messages` (single) | `{c: A_B, s: seq}` | `_id.c, from, id`, unique where there is an `id` |
 //!
@@ -26,8 +27,8 @@
 //! sh.shardCollection("confab.client_ids", { _id: "hashed" })
 //! ```
 //!
-//! `accounts` and `conversations` stay whole: a unique name needs it, and a user's list then
-//! asks one shard.
+//! `accounts`, `conversations` and `logins` stay whole: a unique name needs it, and a user's list
+//! then asks one shard.
 
 use mongodb::{
     Collection, IndexModel,
@@ -40,6 +41,7 @@ use super::{
     documents::{ACCOUNTS, CLIENT_IDS, CONVERSATIONS},
     errors::{NAMESPACE_EXISTS, UNAUTHORIZED, code},
     layout::{Layout, MESSAGES},
+    logins::LOGINS,
 };
 use crate::store::Conversation;
 
@@ -91,9 +93,15 @@ pub(super) fn planned(layout: Layout) -> Vec<Planned> {
     let users = IndexModel::builder().keys(keys).options(options).build();
     let options = IndexOptions::builder().name("peers".to_owned()).build();
     let peers = IndexModel::builder().keys(doc! { "users": 1, "_id": 1 }).options(options).build();
+    let options = IndexOptions::builder().name("user".to_owned()).build();
+    let keys = doc! { "user": 1, "expires_at": -1 };
+    let user = IndexModel::builder().keys(keys).options(options).build();
+    let options = IndexOptions::builder().name("expires_at".to_owned()).build();
+    let expires = IndexModel::builder().keys(doc! { "expires_at": 1 }).options(options).build();
     let mut planned = vec![
         Planned { name: ACCOUNTS, rules: account_rules(), indexes: vec![username, change] },
         Planned { name: CONVERSATIONS, rules: conversation_rules(), indexes: vec![users, peers] },
+        Planned { name: LOGINS, rules: login_rules(), indexes: vec![user, expires] },
         Planned { name: CLIENT_IDS, rules: client_id_rules(), indexes: Vec::new() },
     ];
     if !layout.is_per_pair() {
@@ -223,6 +231,23 @@ fn conversation_rules() -> Document {
             "first_seen_at": date(),
             "second_seen": count(),
             "second_seen_at": date(),
+        },
+    )
+}
+
+fn login_rules() -> Document {
+    let hash = || doc! { "bsonType": "binData" };
+    rules(
+        &["user", "token", "expires_at"],
+        doc! {
+            "_id": { "bsonType": "string" },
+            "user": { "bsonType": "string" },
+            "epoch": { "bsonType": ["long", "int"], "minimum": 0 },
+            "token": hash(),
+            "used_token": hash(),
+            "used_at": { "bsonType": "date" },
+            "salt": hash(),
+            "expires_at": { "bsonType": "date" },
         },
     )
 }

@@ -12,6 +12,7 @@ mod connection;
 mod export;
 mod heads;
 mod job;
+mod logins;
 mod open;
 mod probe;
 mod queries;
@@ -49,8 +50,8 @@ use self::{
 };
 use super::{
     Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
-    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
-    StoreError,
+    ConversationPage, Hash, HistoryPage, HistoryQuery, LoginId, Marked, Message, NewMark,
+    NewMessage, RefreshableLogin, Store, StoreError, Timestamp,
 };
 use crate::{config, turns::Turns};
 
@@ -218,6 +219,34 @@ impl Store for SqliteStore {
 
     async fn last_account_change(&self) -> Result<u64, StoreError> {
         self.readers.read(|db| accounts::last_change(db)).await
+    }
+
+    async fn create_login(&self, login: RefreshableLogin, most: usize) -> Result<(), StoreError> {
+        self.change((login, most), 1, self.deadline(), logins::create).await
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<RefreshableLogin>, StoreError> {
+        self.readers.read(move |db| logins::by_id(db, id)).await
+    }
+
+    async fn logins(&self, user: UserId) -> Result<Vec<LoginId>, StoreError> {
+        self.readers.read(move |db| logins::of_user(db, user)).await
+    }
+
+    async fn renew_login(&self, old: Hash, login: RefreshableLogin) -> Result<bool, StoreError> {
+        self.change((old, login), 1, self.deadline(), logins::renew).await
+    }
+
+    async fn end_login(&self, id: LoginId) -> Result<bool, StoreError> {
+        self.change(id, 1, self.deadline(), logins::end).await
+    }
+
+    async fn remove_expired_logins(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.change((now, most), 1, self.deadline(), logins::remove_expired).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {

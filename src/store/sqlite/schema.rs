@@ -69,7 +69,22 @@ ALTER TABLE accounts ADD COLUMN deleted_at INTEGER;
 ALTER TABLE accounts ADD COLUMN change INTEGER;
 CREATE UNIQUE INDEX accounts_by_change ON accounts (change) WHERE change IS NOT NULL;
 ",
+    "
+-- Logins that can be refreshed. Of tokens, their SHA-256 alone.
+CREATE TABLE logins (
+    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
+    user       BLOB NOT NULL CHECK (length(user) = 16),
+    epoch      INTEGER NOT NULL, -- the account's at the login
+    token      BLOB NOT NULL,    -- to be used next
+    used_token BLOB,             -- was used last, at used_at
+    used_at    INTEGER,
+    salt       BLOB,             -- with the token that was used, makes the one to be used next
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX logins_of_user ON logins (user, expires_at);
+CREATE INDEX logins_by_expiry ON logins (expires_at);
+",
 ];
 
 /// The tables that a database of the present version has.
-pub(super) const TABLES: [&str; 3] = ["accounts", "conversations", "messages"];
+pub(super) const TABLES: [&str; 4] = ["accounts", "conversations", "messages", "logins"];

@@ -20,7 +20,11 @@ fn no_query_sorts_or_scans_a_table() {
     let history = format!("SELECT seq FROM messages m {}", queries::OLDEST);
     let changed = format!("SELECT id FROM accounts {}", accounts::CHANGED);
     let newest = accounts::NEWEST;
-    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history, &changed, newest] {
+    let of_user = format!("SELECT id FROM logins {}", logins::OF_USER);
+    let expired = format!("SELECT id FROM logins {}", logins::EXPIRED);
+    let logins = [&*of_user, &*expired];
+    let all = [queries::CONVERSATIONS, sync::BY_PEER, &history, &changed, newest];
+    for sql in all.into_iter().chain(logins) {
         let plan = plan(&opened.writer, sql);
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}\n{plan}");
     }

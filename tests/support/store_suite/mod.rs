@@ -9,6 +9,7 @@ pub mod changes;
 pub mod conversations;
 pub mod history;
 pub mod lifecycle;
+pub mod logins;
 pub mod marks;
 pub mod model;
 pub mod originals;
@@ -128,6 +129,9 @@ macro_rules! store_suite {
             store_suite!(@file $type, standing: each_change_is_kept,
                 a_deleted_account_keeps_its_name, a_bot_is_left_alone, accounts_are_listed_by_name,
                 changes_are_found_in_their_order, no_change_is_missed);
+            store_suite!(@file $type, logins: a_login_is_kept_renewed_and_ended,
+                of_racing_renewals_one_wins, a_user_has_so_many_logins,
+                expired_logins_are_removed_in_steps);
             store_suite!(@file $type, append: messages_are_numbered_in_the_order_given,
                 concurrent_appends_leave_no_hole, a_retry_returns_the_original,
                 a_retry_in_the_same_batch_is_known, concurrent_retries_are_one_message,
