@@ -9,9 +9,12 @@ pub mod bus;
 pub mod chain;
 pub mod code;
 pub mod config;
+pub mod latency;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod trace;
+pub mod turns;
 pub mod values;
 pub mod wire;
 
@@ -31,7 +34,11 @@ pub mod http;
 // Floor 7: the daemon and its commands.
 pub mod app;
 pub mod cli;
+pub mod descriptors;
+pub mod exposition;
+pub mod listeners;
 pub mod migrate;
 pub mod reload;
 pub mod shutdown;
+pub mod systemd;
 pub mod telemetry;

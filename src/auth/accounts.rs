@@ -43,6 +43,10 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// The words of [`reason`](Self::reason).
+    pub const REASONS: [&'static str; 5] =
+        ["username_taken", "bad_credentials", "bad_password", "overloaded", "unavailable"];
+
     /// A stable word for metrics and the log.
     pub const fn reason(&self) -> &'static str {
         match self {

@@ -89,6 +89,20 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Every error.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Algorithm,
+        Self::Header,
+        Self::Signature,
+        Self::Issuer,
+        Self::Audience,
+        Self::Subject,
+        Self::Lifetime,
+        Self::NotYetValid,
+        Self::Expired,
+    ];
+
     /// A stable word for metrics and the log.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret};
+use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, telemetry::Telemetry};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub bus: Bus,
     /// What the daemon says of itself.
     pub log: Log,
+    /// Traces for OpenTelemetry.
+    pub telemetry: Telemetry,
     /// The chain: every event passes these entries in this order.
     pub plugins: Vec<PluginEntry>,
 }
@@ -42,6 +44,7 @@ impl Default for Config {
             store: Store::default(),
             bus: Bus::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             plugins: PluginEntry::DEFAULT_CHAIN.map(PluginEntry::of).to_vec(),
         }
     }
@@ -275,7 +278,8 @@ pub struct Log {
     /// What to log: error, warn, info, debug or trace, also by module, such as
     /// "info,confab::http=debug". The variable RUST_LOG overrides it.
     pub level: String,
-    /// text for people, json for machines. Either goes to standard error.
+    /// text for people, json for machines: either goes to standard error. journald: with fields
+    /// to systemd's journal. auto: journald where standard error is the journal, else text.
     pub format: LogFormat,
     /// Lines that may wait to be written; further ones are dropped and counted. From 128 to
     /// 1000000.
@@ -296,4 +300,8 @@ pub enum LogFormat {
     Text,
     /// A JSON object for machines.
     Json,
+    /// An entry of systemd's journal.
+    Journald,
+    /// `Journald` where standard error goes to the journal, else `Text`.
+    Auto,
 }

@@ -6,6 +6,7 @@ mod fair;
 mod in_flight;
 mod lane;
 mod message;
+mod meters;
 mod originals;
 mod rounds;
 mod sequencer;
@@ -19,12 +20,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Seen, Typing, User, UserId};
-use metrics::{Counter, counter, gauge};
+use metrics::{Counter, counter};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
-    bus::{Bus, Envelope},
+    bus::{Bus, Envelope, Way},
     chain::{Chain, Passage, Refused},
     code::{Code, Refusal},
     config,
@@ -38,6 +39,7 @@ use asker::Asker;
 pub use bots::DispatchBots;
 use in_flight::InFlight;
 use lane::{Job, Lanes};
+pub use meters::{describe_metrics, describe_node_metrics};
 use originals::Originals;
 use rounds::Rounds;
 pub use sequencer::Sequencer;
@@ -162,6 +164,7 @@ impl Dispatch {
 
     /// Closes a session.
     pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+        self.hub.count_closed(reason);
         self.leave(session);
         let event = Event::Disconnect(Disconnect::new(reason.as_str()));
         if let Ok(passage) = self.enter(session.context(), event).await {
@@ -241,8 +244,9 @@ impl Dispatch {
         let event = Event::Typing(Typing::new(from, peer, on));
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
-                let frame = Frame::typing(from, peer, on);
-                self.bus.publish(Envelope { to: peer, except: Some(session.id()), frame });
+                let frame = Frame::typing(from, peer, on).traced(passage.trace());
+                let except = Some(session.id());
+                self.bus.publish(Envelope { to: peer, except, frame, way: Way::Local });
                 passage.finish(Decision::Accepted { seq: None, duplicate: false });
                 Ok(())
             }
@@ -306,13 +310,19 @@ impl Dispatch {
     pub fn publish(&self) {
         self.chain().publish();
         self.lanes.publish();
-        gauge!("confab_outbox_bytes").set(self.hub.backlog().bytes() as f64);
+        meters::OUTBOX_BYTES.set(self.hub.backlog().bytes() as f64);
     }
 
     /// Waits until everything that was taken so far is stored and answered, and the `after` hooks
     /// have seen it.
     pub async fn flush(&self) {
         self.lanes.flush().await;
+    }
+
+    /// Waits until every lane to the store has shown that it still turns; one round may take
+    /// `longest`, so that an outage of the store is none of the lane. For the watchdog.
+    pub async fn turned(&self, longest: Duration) {
+        self.lanes.turned(longest).await;
     }
 
     /// Waits until everything that was taken is stored and answered. The callers of
@@ -327,13 +337,12 @@ const TELL: Duration = Duration::from_secs(10);
 
 static TROUBLE: Seldom = Seldom::new(TELL);
 
-/// Counts what a store could not do, and logs it now and then. What it says may name hosts and
+/// Logs now and then what a store could not do. What it says may name hosts and
 /// files: it is for the operator alone.
 pub fn report(op: &'static str, error: &crate::store::StoreError) {
-    if let crate::store::StoreError::Unavailable(why) = error {
-        counter!("confab_store_errors_total", "op" => op).increment(1);
-        if let Some(untold) = TROUBLE.due(Instant::now()) {
-            tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
-        }
+    if let crate::store::StoreError::Unavailable(why) = error
+        && let Some(untold) = TROUBLE.due(Instant::now())
+    {
+        tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
     }
 }

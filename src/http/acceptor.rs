@@ -29,8 +29,9 @@ use tokio::{
 use super::{
     addresses::{Addresses, Place},
     client,
+    meters::Open,
 };
-use crate::rate::Seldom;
+use crate::{rate::Seldom, turns::Pulse};
 
 /// How long to wait after accepting failed, as it does when file descriptors run out: the
 /// server's loop would otherwise spin.
@@ -68,14 +69,19 @@ pub struct Guarded {
     addresses: Arc<Addresses>,
     bounds: Bounds,
     trouble: Seldom,
+    pulse: Arc<Pulse>,
 }
 
 impl Guarded {
-    /// Accepts from `listener` within `bounds`.
+    /// Accepts from `listener` within `bounds`, and answers `pulse` meanwhile.
     ///
     /// # Errors
     /// The system's own.
-    pub fn new(listener: std::net::TcpListener, bounds: Bounds) -> io::Result<Self> {
+    pub fn new(
+        listener: std::net::TcpListener,
+        bounds: Bounds,
+        pulse: Arc<Pulse>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             inner: TcpAcceptor::from_std(listener)?,
@@ -83,18 +89,11 @@ impl Guarded {
             addresses: Arc::default(),
             bounds,
             trouble: Seldom::new(TELL),
+            pulse,
         })
     }
-}
 
-impl Acceptor for Guarded {
-    type Io = GuardedStream;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        self.inner.local_addr()
-    }
-
-    async fn accept(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
+    async fn next(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
         let accepted = match self.inner.accept().await {
             // Frames are written whole; waiting to fill a packet only delays them.
@@ -127,6 +126,23 @@ impl Acceptor for Guarded {
     }
 }
 
+impl Acceptor for Guarded {
+    type Io = GuardedStream;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        self.inner.local_addr()
+    }
+
+    async fn accept(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
+        let pulse = Arc::clone(&self.pulse);
+        tokio::select! {
+            biased;
+            never = pulse.answer() => match never {},
+            accepted = self.next() => accepted,
+        }
+    }
+}
+
 /// The right to be open: one of all, and one of an address.
 type Permit = (OwnedSemaphorePermit, Place);
 
@@ -134,6 +150,7 @@ type Permit = (OwnedSemaphorePermit, Place);
 pub struct GuardedStream {
     inner: TcpStream,
     _permit: Permit,
+    _open: Open,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether bytes have come since the last answer.
@@ -147,7 +164,16 @@ pub struct GuardedStream {
 impl GuardedStream {
     fn new(inner: TcpStream, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
-        Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
+        Self {
+            inner,
+            _permit: permit,
+            _open: Open::count(),
+            bounds,
+            deadline,
+            asking: true,
+            asked: 0,
+            http2: Some(0),
+        }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {

@@ -8,13 +8,16 @@ mod addresses;
 pub mod admin;
 mod bearer;
 mod client;
+pub mod control;
 mod conversations;
 mod docs;
 mod failure;
 mod json;
+mod meters;
 mod origin;
 mod profile;
 mod reload;
+mod request_id;
 mod server;
 mod web;
 mod ws;
@@ -38,9 +41,10 @@ use crate::{
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
+pub use meters::describe_metrics;
 pub use origin::AllowedOrigins;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
-pub use server::{Serving, bind, serve};
+pub use server::{Serving, bind, serve, serve_local};
 
 /// How many addresses, and how many users, the rates of logins, sessions and frames remember.
 const REMEMBERED: usize = 65_536;
@@ -139,6 +143,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         routes = web::add(routes);
     }
     let limit = config.limits.body.as_usize();
+    let requests = Arc::new(meters::Requests::new());
     let allowed = Arc::clone(&state.allowed_origins);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
@@ -157,6 +162,11 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
             async move { origin::guard(endpoint, request, &allowed).await }
         })
         .after(async |response| Ok::<_, poem::Error>(secure(response?)))
+        .around(move |endpoint, request| {
+            let requests = Arc::clone(&requests);
+            async move { requests.measure(endpoint, request).await }
+        })
+        .around(async |endpoint, request| Ok(request_id::told(&*endpoint, request).await))
 }
 
 /// Reads the body within `limits.body`, also when its length is not told beforehand.

@@ -4,13 +4,16 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+    sync::Arc,
     time::Duration,
 };
 
-use poem::{IntoEndpoint, Server};
+use poem::{IntoEndpoint, Server, listener::UnixAcceptor};
 use tokio::net::TcpSocket;
 
 use super::acceptor::{Bounds, Guarded};
+use crate::turns::Pulse;
 
 /// Connections that the kernel holds for the daemon; it cuts the number down to its own limit.
 const BACKLOG: u32 = 4096;
@@ -23,6 +26,8 @@ pub struct Serving<E> {
     pub connections: usize,
     /// From the first byte of a request until its answer begins.
     pub request: Duration,
+    /// Answered while connections are accepted, or wait for their turn.
+    pub pulse: Arc<Pulse>,
     /// The routes.
     pub endpoint: E,
 }
@@ -62,8 +67,27 @@ where
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };
-    let acceptor = Guarded::new(serving.listener, bounds)?;
+    let acceptor = Guarded::new(serving.listener, bounds, serving.pulse)?;
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(serving.endpoint, stop, None)
         .await
+}
+
+/// Serves on a socket of this machine until `stop` is done. Who may write to the socket's file is
+/// trusted: there are no bounds.
+///
+/// # Errors
+/// The system's own.
+pub async fn serve_local<E>(
+    listener: UnixListener,
+    endpoint: E,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    listener.set_nonblocking(true)?;
+    let acceptor = UnixAcceptor::from_std(listener)?;
+    Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, None).await
 }

@@ -1,8 +1,11 @@
 //! The connection manager: who is connected here, with which sessions.
 
 mod backlog;
+mod meters;
 mod outbox;
 mod session;
+mod ticket;
+mod typing;
 
 use std::{
     collections::HashMap,
@@ -14,17 +17,20 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     bus::{Deliver, Envelope},
     config,
     store::Standing,
+    trace::{self, Kind, Span},
 };
 pub use backlog::Backlog;
-pub use outbox::{Outbound, Outbox, Ticket};
+use meters::Meters;
+pub use meters::{describe_metrics, time_written, write_times};
+pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
+pub use ticket::Ticket;
 
 /// Users are spread over this many locks, so that deliveries rarely meet.
 const SHARDS: usize = 64;
@@ -40,8 +46,7 @@ pub struct Hub {
     draining: AtomicBool,
     count: AtomicUsize,
     backlog: Arc<Backlog>,
-    connections: Gauge,
-    delivered: Counter,
+    meters: Meters,
 }
 
 /// Why a session could not be added.
@@ -67,8 +72,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
             backlog: Arc::new(Backlog::new(limits)),
-            connections: gauge!("confab_websocket_connections"),
-            delivered: counter!("confab_messages_delivered_total", "path" => "local"),
+            meters: Meters::new(),
         }
     }
 
@@ -96,7 +100,7 @@ impl Hub {
         let first = sessions.len() == 1;
         drop(shard);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.connections.increment(1);
+        self.meters.connections.increment(1);
         Ok(first)
     }
 
@@ -116,7 +120,7 @@ impl Hub {
         }
         drop(shard);
         self.count.fetch_sub(removed, Ordering::Relaxed);
-        self.connections.decrement(removed as f64);
+        self.meters.connections.decrement(removed as f64);
         last && removed > 0
     }
 
@@ -147,6 +151,11 @@ impl Hub {
     /// Whether no session is open here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts a session that has ended.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.meters.closed(reason);
     }
 
     /// What waits in all outboxes of this node.
@@ -195,8 +204,20 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
-        if !envelope.frame.ephemeral {
-            self.delivered.increment(delivered);
+        tracing::debug!(trace = %envelope.frame.trace, to = %envelope.to, sessions = delivered, "delivered");
+        if delivered > 0 {
+            trace::export(envelope.frame.trace, || Span {
+                id: trace::random(),
+                parent: Some(envelope.frame.trace.root()),
+                name: "deliver".into(),
+                kind: Kind::Consumer,
+                took: Duration::ZERO,
+                failed: false,
+                attributes: vec![("confab.sessions", delivered.into())],
+            });
+        }
+        if envelope.frame.typing.is_none() {
+            self.meters.delivered(envelope.way, delivered);
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     config::{Change, Config, Fingerprint, Sources, changes},
     dispatch::Dispatch,
     http::{AllowedOrigins, NotReloaded, Reload, Reloaded, Told},
+    systemd::Manager,
     telemetry::LogLevel,
 };
 use candidate::{Candidate, Failed, Plan};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub level: LogLevel,
     /// Whose pages may use the server.
     pub origins: Arc<AllowedOrigins>,
+    /// Who is told of reloads.
+    pub manager: Arc<Manager>,
     /// From here on nothing is reloaded any more: the daemon drains.
     pub stop: CancellationToken,
     /// From here on nobody is answered any more.
@@ -189,7 +192,8 @@ impl Reloader {
 
     async fn reload(&mut self, by: &'static str) -> Answer {
         let started = Instant::now();
-        match self.prepare().await {
+        self.parts.manager.reloading().await;
+        let answer = match self.prepare().await {
             Ok(candidate) => {
                 let reloaded = self.put_in_force(candidate);
                 report::success(&reloaded, by, started.elapsed());
@@ -202,7 +206,9 @@ impl Reloader {
                 self.meters.failed();
                 Err(report::failure(failed, by, chain.generation()))
             }
-        }
+        };
+        self.parts.manager.reloaded(answer.as_ref().err().map(report::in_short)).await;
+        answer
     }
 
     /// Reads, checks, builds and starts, beside the threads that serve. Nothing of it has an

@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names SQL or BSON.
 
 mod changed_by;
+mod metered;
 mod model;
 pub mod mongo;
 pub mod sqlite;
@@ -10,12 +11,13 @@ mod standing;
 mod timestamp;
 pub mod transfer;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 pub use changed_by::ChangedBy;
+pub use metered::MeteredStore;
 pub use model::{
     Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
     ConversationPage, ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message,
@@ -119,6 +121,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many calls of [`append`](Self::append) the backend likes to run at the same time.
     fn lanes(&self) -> usize;
+
+    /// Waits until the backend's own threads have shown that they still turn, for the watchdog.
+    /// Never waits for a server: an outage of the store is not one of the daemon.
+    async fn turned(&self);
+
+    /// How long a call may take by the backend's own bounds, until it fails.
+    fn longest(&self) -> Duration;
 
     /// Finishes what waits and releases the backend. Later calls fail with `Unavailable`.
     async fn close(&self);

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -144,6 +145,12 @@ impl Store for AccountsOnly {
 
     fn lanes(&self) -> usize {
         1
+    }
+
+    async fn turned(&self) {}
+
+    fn longest(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn close(&self) {}

@@ -1,5 +1,6 @@
 //! `GET /ws/{user_id}`: from an HTTP request to a running session.
 
+mod farewell;
 mod handshake;
 mod metered;
 mod session;
@@ -8,7 +9,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use confab_plugin::{Connect, Decision, Event};
 use futures_util::FutureExt;
-use metrics::counter;
 use poem::{
     Request, Response, handler,
     http::{StatusCode, header},
@@ -147,7 +147,6 @@ pub async fn upgrade(
             }
             _ => CloseReason::Client,
         };
-        counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
         // On the heap, as in the loop: the task would have room for it as long as it lives.
         Box::pin(dispatch.disconnect(&session, reason)).await;
     });

@@ -10,29 +10,29 @@ use std::{
 };
 
 use futures_util::{FutureExt, SinkExt, StreamExt, poll};
-use metrics::counter;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Bytes, Message, Utf8Bytes, protocol::CloseFrame},
+    tungstenite::{self, Bytes, Message, Utf8Bytes},
 };
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::metered::Metered;
+use super::{
+    super::meters::FRAMES_REFUSED,
+    farewell::{CLOSE_WAIT, farewell},
+    metered::Metered,
+};
 use crate::{
     code::{Code, Refusal},
     config,
     dispatch::{Dispatch, Received},
-    hub::{CloseReason, Outbound, Session},
+    hub::{CloseReason, Outbound, Session, time_written},
     rate::{SharedRate, whole_seconds},
     wire::{Frame, client_id_of},
 };
-
-/// How long the client gets to answer a close frame before the connection is dropped.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// How many frames a session may send in a row before others get their turn: one that has always
 /// more would otherwise keep its thread from them.
@@ -160,6 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 return turn;
             }
         }
+        if let Some(due) = self.session.outbox().typing_due()
+            && Instant::from_std(due) < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(due.into());
+        }
         self.timer.as_mut().poll(cx).map(|()| Turn::Time)
     }
 
@@ -238,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     fn count_refused(&mut self) -> Result<(), CloseReason> {
         self.refused += 1;
-        counter!("confab_frames_refused_total").increment(1);
+        FRAMES_REFUSED.increment(1);
         if self.refused >= self.bounds.refused_frames {
             return Err(CloseReason::Policy);
         }
@@ -279,6 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         // Frames that come meanwhile wait for the next time: so none waits longer than twice this.
         let until = self.expires.min(Instant::now() + self.bounds.backlog_timeout);
+        time_written(&frames, self.session.user().id);
         self.cut = true;
         for frame in frames {
             self.send(Message::Text(frame.text), until).await?;
@@ -325,21 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 return;
             }
         }
-        let _ = tokio::time::timeout(CLOSE_WAIT, self.farewell(reason)).await;
-    }
-
-    /// Waits for the client to agree: dropping a connection with unread input would reset it,
-    /// and the client might never see the reason.
-    async fn farewell(&mut self, reason: CloseReason) -> Result<(), tungstenite::Error> {
-        let frame = CloseFrame { code: reason.code().into(), reason: reason.message().into() };
-        self.socket.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = self.socket.next().await {}
-        let stream = self.socket.get_mut().unmetered();
-        stream.shutdown().await?;
-        // After a protocol error the socket no longer reads; its stream still does.
-        let mut discard = [0; 1024];
-        while stream.read(&mut discard).await? > 0 {}
-        Ok(())
+        farewell(&mut self.socket, reason).await;
     }
 
     async fn write_rest(&mut self) -> Result<(), CloseReason> {

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use confab_plugin::UserId;
-use metrics::counter;
 use mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use super::layout::Layout;
+pub(super) use super::meters::odd;
 use crate::store::{Account, ChangedBy, Conversation, Message, NewMessage, Standing, Timestamp};
 
 /// The collection of accounts.
@@ -21,12 +21,6 @@ pub(super) const CONVERSATIONS: &str = "conversations";
 
 /// The collection that says to whom a sender's id was first used.
 pub(super) const CLIENT_IDS: &str = "client_ids";
-
-/// Counts a document that cannot be read. `kind` is the collection's, never a pair's name.
-pub(super) fn odd(kind: &'static str) {
-    counter!("confab_store_odd_documents_total", "kind" => kind).increment(1);
-    tracing::debug!(kind, "a document with missing or odd fields was skipped");
-}
 
 pub(super) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.0)

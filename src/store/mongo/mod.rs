@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod layout;
 mod marks;
+mod meters;
 mod originals;
 mod pause;
 mod prepare;
@@ -27,7 +28,7 @@ mod seed;
 mod sync;
 mod turns;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -91,6 +92,7 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong with the configuration.
     pub fn open(config: &config::Store, unread: u64) -> Result<Self, OpenError> {
+        meters::describe();
         let shared = Arc::new(Shared {
             settings: Settings::of(&config.mongo)?,
             space: OnceCell::new(),
@@ -309,6 +311,12 @@ impl Store for MongoStore {
 
     fn lanes(&self) -> usize {
         self.shared.settings.lanes
+    }
+
+    async fn turned(&self) {}
+
+    fn longest(&self) -> Duration {
+        self.shared.settings.operation_timeout
     }
 
     async fn close(&self) {

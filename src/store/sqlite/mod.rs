@@ -5,6 +5,7 @@
 //! database beside the writer.
 
 mod accounts;
+pub mod backup;
 mod changes;
 mod checkpoint;
 mod connection;
@@ -51,7 +52,7 @@ use super::{
     ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
     StoreError,
 };
-use crate::config;
+use crate::{config, turns::Turns};
 
 /// The store in a folder of this machine.
 ///
@@ -61,6 +62,7 @@ use crate::config;
 pub struct SqliteStore {
     requests: mpsc::Sender<Request>,
     closed: watch::Receiver<()>,
+    turns: Arc<Turns>,
     readers: Readers,
     batch: usize,
     timeout: Duration,
@@ -100,11 +102,19 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(log).map_err(|error| failed(error.to_string()))?;
         let (requests, waiting) = mpsc::channel(batch);
         let (closing, closed) = watch::channel(());
-        Writer { db: opened.writer, checkpoints, batch, lock: opened.lock, closed: closing }
-            .start(waiting)
-            .map_err(|error| failed(error.to_string()))?;
+        let turns = Arc::default();
+        Writer {
+            db: opened.writer,
+            checkpoints,
+            batch,
+            lock: opened.lock,
+            closed: closing,
+            turns: Arc::clone(&turns),
+        }
+        .start(waiting)
+        .map_err(|error| failed(error.to_string()))?;
         let readers = Readers::new(path, config.readers, timeout);
-        Ok(Self { requests, closed, readers, batch, timeout, unread })
+        Ok(Self { requests, closed, turns, readers, batch, timeout, unread })
     }
 
     /// Bounds the database to this many pages, for tests of a full disk. Never below its present
@@ -255,6 +265,19 @@ impl Store for SqliteStore {
     /// One group in the making while the other is committed.
     fn lanes(&self) -> usize {
         2
+    }
+
+    /// The writer has so long for one group as a change may wait for it: another program may hold
+    /// the database, or the disk be slow.
+    async fn turned(&self) {
+        let wake = async || {
+            let _ = self.requests.send(Request::Turn).await;
+        };
+        self.turns.turned(self.timeout, wake).await;
+    }
+
+    fn longest(&self) -> Duration {
+        self.timeout
     }
 
     async fn close(&self) {

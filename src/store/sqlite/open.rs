@@ -167,7 +167,7 @@ pub(super) fn open_beside(folder: &Path, wait: Duration) -> Result<Opened, OpenE
     Ok(Opened { writer, path, lock: None })
 }
 
-fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
+pub(super) fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(failed)?;
     // In full: SQLite takes a path that begins with "file:" for a URI.
@@ -216,7 +216,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
+pub(super) fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| trouble(path, &error);
     let connection = connection::open(path, wait).map_err(failed)?;
     // Nothing is written before the file is known to be ours.
@@ -252,7 +252,10 @@ fn trouble(path: &Path, error: &rusqlite::Error) -> OpenError {
 }
 
 /// How many migrations the database has seen; 0 for an empty one.
-fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usize, OpenError>> {
+pub(super) fn applied(
+    connection: &Connection,
+    path: &Path,
+) -> rusqlite::Result<Result<usize, OpenError>> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
