@@ -54,6 +54,10 @@ pub(super) async fn update_password(
     Ok(updated.matched_count > 0)
 }
 
+/// Places that an account had, and keeps from others: more than it can have changed while another
+/// writer was about to take one.
+const KEPT: i32 = -1000;
+
 /// Makes a change, and takes the next place among all changes in the same write: the newest place
 /// that can be seen and one, tried again when another change took it. As nobody can take a place
 /// before the one below it is in the log of the server, whoever reads them in order misses none.
@@ -93,7 +97,10 @@ pub(super) async fn change(
             0 => doc! { "_id": &id, "change": { "$exists": false } },
             before => doc! { "_id": &id, "change": number(before) },
         };
-        let update = doc! { "$set": set, "$unset": unset };
+        // A place is never free again: whoever takes one late, as the next after what they read,
+        // would else get one that readers have gone past.
+        let place = doc! { "$each": [number(account.standing.change)], "$slice": KEPT };
+        let update = doc! { "$set": set, "$unset": unset, "$push": { "changes": place } };
         match space.accounts().update_one(unchanged, update).await {
             Ok(updated) if updated.matched_count > 0 => return Ok(Some(account)),
             Ok(_) => {}

@@ -3,7 +3,7 @@
 //!
 //! | collection | `_id` | further indexes, and why |
 //! |---|---|---|
-//! | `accounts` | user id | `username`, unique: a name is given once; `change`, unique where there is one: what each node learns changes by |
+//! | `accounts` | user id | `username`, unique: a name is given once; `change`: what each node learns changes by; `changes`, unique: a place among them is given once |
 //! | `conversations` | `A_B` | `users, last_at, _id`: a user's list, newest first, page by page; `users, _id`: what a user lacks, by peer |
 //! | `client_ids` | `{from, id}` | none: the `_id` says to whom a sender's id was used |
 //! | `logins` | login id | `user, expires_at`: a user's, to bound them; `expires_at`: what is over |
@@ -82,12 +82,15 @@ pub(super) struct Planned {
 pub(super) fn planned(layout: Layout) -> Vec<Planned> {
     let options = IndexOptions::builder().name("username".to_owned()).unique(true).build();
     let username = IndexModel::builder().keys(doc! { "username": 1 }).options(options).build();
-    let options = IndexOptions::builder()
-        .name("change".to_owned())
-        .unique(true)
-        .partial_filter_expression(doc! { "change": { "$exists": true } })
-        .build();
-    let change = IndexModel::builder().keys(doc! { "change": 1 }).options(options).build();
+    let changed = |field: &str, unique| {
+        let options = IndexOptions::builder()
+            .name(field.to_owned())
+            .unique(unique)
+            .partial_filter_expression(doc! { field: { "$exists": true } })
+            .build();
+        IndexModel::builder().keys(doc! { field: 1 }).options(options).build()
+    };
+    let account_indexes = vec![username, changed("change", false), changed("changes", true)];
     let options = IndexOptions::builder().name("users".to_owned()).build();
     let keys = doc! { "users": 1, "last_at": -1, "_id": -1 };
     let users = IndexModel::builder().keys(keys).options(options).build();
@@ -99,7 +102,7 @@ pub(super) fn planned(layout: Layout) -> Vec<Planned> {
     let options = IndexOptions::builder().name("expires_at".to_owned()).build();
     let expires = IndexModel::builder().keys(doc! { "expires_at": 1 }).options(options).build();
     let mut planned = vec![
-        Planned { name: ACCOUNTS, rules: account_rules(), indexes: vec![username, change] },
+        Planned { name: ACCOUNTS, rules: account_rules(), indexes: account_indexes },
         Planned { name: CONVERSATIONS, rules: conversation_rules(), indexes: vec![users, peers] },
         Planned { name: LOGINS, rules: login_rules(), indexes: vec![user, expires] },
         Planned { name: CLIENT_IDS, rules: client_id_rules(), indexes: Vec::new() },
@@ -212,6 +215,7 @@ fn account_rules() -> Document {
             "disabled_at": { "bsonType": "date" },
             "deleted_at": { "bsonType": "date" },
             "change": { "bsonType": ["long", "int"], "minimum": 1 },
+            "changes": { "bsonType": "array", "items": { "bsonType": ["long", "int"] } },
         },
     )
 }
