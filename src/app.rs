@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Fingerprint, Loaded, Sources},
     directory::Directory,
     dispatch::{Dispatch, DispatchBots, Sequencer},
-    http::{self, AllowedOrigins, Serving, State, Told},
+    http::{self, Access, Serving, State, Told},
     hub::Hub,
     reload::{self, Reloads},
     shutdown,
@@ -131,7 +131,7 @@ impl Daemon {
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
-        let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
+        let access = Arc::new(Access::new(&config.server));
         let state = State::new(
             &config,
             Arc::clone(&dispatch),
@@ -139,7 +139,7 @@ impl Daemon {
             Arc::clone(&store),
             directory,
             accounts,
-            Arc::clone(&origins),
+            Arc::clone(&access),
         );
 
         let (stop, upkeep) =
@@ -150,7 +150,7 @@ impl Daemon {
             dispatch: Arc::clone(&dispatch),
             bots,
             level,
-            origins,
+            access: Arc::clone(&access),
             stop: stop.clone(),
             end: upkeep.clone(),
         };
@@ -171,7 +171,7 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
-        daemon.serve_public(public, connections, Arc::new(state));
+        daemon.serve_public(public, connections, access, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -186,10 +186,17 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn serve_public(&self, listener: TcpListener, connections: usize, state: Arc<State>) {
+    fn serve_public(
+        &self,
+        listener: TcpListener,
+        connections: usize,
+        access: Arc<Access>,
+        state: Arc<State>,
+    ) {
         let serving = Serving {
             listener,
             connections,
+            access: Some(access),
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
@@ -205,6 +212,7 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections: ADMIN_CONNECTIONS,
+            access: None,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             endpoint: http::admin::routes(
                 metrics,

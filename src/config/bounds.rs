@@ -3,7 +3,7 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, schema::quoted, tables, web_origin};
+use super::{document::Finding, log_level, network::Network, schema::quoted, tables, web_origin};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
@@ -122,12 +122,17 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
             findings.push(Finding::at(&tables::path("bus.redis", "prefix"), message));
         }
     }
-    let origins = get("server", "allowed_origins").and_then(Value::as_array);
-    for (index, origin) in origins.into_iter().flatten().enumerate() {
-        if let Some(Err(wrong)) = origin.as_str().map(web_origin::check) {
-            let path: [Segment; 3] = ["server".into(), "allowed_origins".into(), index.into()];
-            let message = format!("{} {wrong}", quoted(origin.as_str().unwrap_or_default()));
-            findings.push(Finding::at(&path, message));
+    let network = |text: &str| text.parse::<Network>().map(|_| ());
+    let lists: [(&str, fn(&str) -> Result<(), String>); 2] =
+        [("allowed_origins", web_origin::check), ("trusted_proxies", network)];
+    for (key, check) in lists {
+        let items = get("server", key).and_then(Value::as_array);
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            if let Some(Err(wrong)) = item.as_str().map(check) {
+                let path: [Segment; 3] = ["server".into(), key.into(), index.into()];
+                let message = format!("{} {wrong}", quoted(item.as_str().unwrap_or_default()));
+                findings.push(Finding::at(&path, message));
+            }
         }
     }
     findings

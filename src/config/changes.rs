@@ -14,7 +14,8 @@ use super::{
 
 /// The keys and tables that a reload changes in the running daemon. Everything else, also a key
 /// that nobody has thought of, waits for a restart.
-const LIVE: [&str; 3] = ["log.level", "plugins", "server.allowed_origins"];
+const LIVE: [&str; 4] =
+    ["log.level", "plugins", "server.allowed_origins", "server.trusted_proxies"];
 
 /// The keys whose values are secrets, and are not in the serialized configuration.
 const SECRETS: [(&str, Get); 3] = [
@@ -75,6 +76,7 @@ impl Config {
         self.log.level.clone_from(&new.log.level);
         self.plugins.clone_from(&new.plugins);
         self.server.allowed_origins.clone_from(&new.server.allowed_origins);
+        self.server.trusted_proxies.clone_from(&new.server.trusted_proxies);
     }
 }
 
@@ -269,6 +271,7 @@ mod tests {
         new.log.queue = 999;
         new.plugins.clear();
         new.server.allowed_origins = vec!["https://a.example".to_owned()];
+        new.server.trusted_proxies = vec!["10.0.0.1".to_owned()];
         new.server.web = false;
         let all = changes(&Config::default(), &new);
         for live in LIVE {

@@ -8,6 +8,7 @@ use super::{
     document::{Finding, Path, Target},
     error::{ConfigError, Warning},
     layers::{Layer, Merged},
+    network::Network,
     placement,
     sections::{Algorithm, Config},
     tables,
@@ -83,6 +84,11 @@ impl<'a> Rules<'a> {
         if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
             let message = "\"*\" allows all origins, and the others add nothing";
             self.warn(&[("server", "allowed_origins")], message);
+        }
+        let networks = server.trusted_proxies.iter().map(|network| network.parse::<Network>());
+        if networks.flatten().any(|network| network.is_everything()) {
+            let message = "every client is trusted to say what its address is";
+            self.warn(&[("server", "trusted_proxies")], message);
         }
     }
 

@@ -7,6 +7,7 @@
 use std::{
     future::Future,
     io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,6 +28,7 @@ use tokio::{
 };
 
 use super::{
+    access::Access,
     addresses::{Addresses, Place},
     client,
 };
@@ -67,23 +69,45 @@ pub struct Guarded {
     permits: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     bounds: Bounds,
+    access: Option<Arc<Access>>,
     trouble: Seldom,
 }
 
 impl Guarded {
-    /// Accepts from `listener` within `bounds`.
+    /// Accepts from `listener` within `bounds`. The proxies that `access` trusts have as many
+    /// connections as they want: they stand for many clients.
     ///
     /// # Errors
     /// The system's own.
-    pub fn new(listener: std::net::TcpListener, bounds: Bounds) -> io::Result<Self> {
+    pub fn new(
+        listener: std::net::TcpListener,
+        bounds: Bounds,
+        access: Option<Arc<Access>>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             inner: TcpAcceptor::from_std(listener)?,
             permits: Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS))),
             addresses: Arc::default(),
             bounds,
+            access,
             trouble: Seldom::new(TELL),
         })
+    }
+}
+
+impl Guarded {
+    /// A place among the connections from `peer`; `None` for a proxy, which needs none.
+    fn place(&self, peer: IpAddr) -> io::Result<Option<Place>> {
+        if self.access.as_ref().is_some_and(|access| access.proxies.trusts(peer)) {
+            return Ok(None);
+        }
+        let place = self.addresses.enter(peer, self.bounds.per_address);
+        if place.is_none() {
+            counter!("confab_connections_refused_total").increment(1);
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(place)
     }
 }
 
@@ -105,11 +129,7 @@ impl Acceptor for Guarded {
         };
         match accepted {
             Ok((stream, local, remote, scheme)) => {
-                let address = client::address(&remote);
-                let Some(place) = self.addresses.enter(address, self.bounds.per_address) else {
-                    counter!("confab_connections_refused_total").increment(1);
-                    return Err(io::ErrorKind::ConnectionRefused.into());
-                };
+                let place = self.place(client::peer(&remote))?;
                 let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }
@@ -128,7 +148,7 @@ impl Acceptor for Guarded {
 }
 
 /// The right to be open: one of all, and one of an address.
-type Permit = (OwnedSemaphorePermit, Place);
+type Permit = (OwnedSemaphorePermit, Option<Place>);
 
 /// A connection with a deadline, until it becomes a WebSocket, which keeps its own time.
 pub struct GuardedStream {

@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names poem.
 
 mod acceptor;
+mod access;
 mod accounts;
 mod addresses;
 pub mod admin;
@@ -14,6 +15,7 @@ mod failure;
 mod json;
 mod origin;
 mod profile;
+mod proxies;
 mod reload;
 mod server;
 mod web;
@@ -21,7 +23,9 @@ mod ws;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use addresses::{Addresses, Place};
 use confab_plugin::UserId;
+use metrics::counter;
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get,
     http::{HeaderValue, Method, header},
@@ -38,7 +42,7 @@ use crate::{
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
-pub use origin::AllowedOrigins;
+pub use access::Access;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
 pub use server::{Serving, bind, serve};
 
@@ -54,7 +58,9 @@ pub struct State {
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
-    allowed_origins: Arc<AllowedOrigins>,
+    access: Arc<Access>,
+    /// Who has how many sessions that came through a proxy.
+    forwarded: Arc<Addresses>,
     attempts: KeyedRate<IpAddr>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
@@ -70,7 +76,7 @@ impl State {
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
         accounts: Accounts,
-        allowed_origins: Arc<AllowedOrigins>,
+        access: Arc<Access>,
     ) -> Self {
         let limits = &config.limits;
         let a_minute = |count, burst| Rate::new(count, Duration::from_secs(60), burst);
@@ -85,7 +91,8 @@ impl State {
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
-            allowed_origins,
+            access,
+            forwarded: Arc::default(),
             attempts: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
@@ -107,10 +114,26 @@ impl State {
 
     /// Counts a login or registration against the client's address.
     fn allow_attempt(&self, request: &Request) -> Result<(), Refusal> {
-        let address = client::customer(client::address(request.remote_addr()));
+        let address = client::customer(client::address(request, &self.access.proxies));
         let message = "Too many logins and registrations from your address: wait a little.";
         let taken = self.attempts.take(&address, std::time::Instant::now());
         taken.map_err(|wait| rate_limited(message, wait))
+    }
+
+    /// A place for a session that a proxy brings, among those of its client's address. Other
+    /// connections have one from the acceptor; `None` for them.
+    fn place(&self, peer: IpAddr, client: IpAddr) -> Result<Option<Place>, Refusal> {
+        let proxies = &self.access.proxies;
+        if !proxies.trusts(peer) || proxies.trusts(client) {
+            return Ok(None);
+        }
+        let place = self.forwarded.enter(client, self.limits.connections_per_address);
+        if place.is_none() {
+            counter!("confab_connections_refused_total").increment(1);
+            let message = "Your address has too many connections: close one of them.";
+            return Err(Refusal::new(Code::RateLimited, message));
+        }
+        Ok(place)
     }
 
     /// Counts a session that a user wants to open. Asks nobody else, so that whoever reconnects in
@@ -141,7 +164,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         routes = web::add(routes);
     }
     let limit = config.limits.body.as_usize();
-    let allowed = Arc::clone(&state.allowed_origins);
+    let access = Arc::clone(&state.access);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
     routes
@@ -153,8 +176,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         .around(move |endpoint, request| limit_body(endpoint, request, limit))
         .catch_all_error(async |error| failure::shape(error))
         .around(move |endpoint, request| {
-            let allowed = Arc::clone(&allowed);
-            async move { origin::guard(endpoint, request, &allowed).await }
+            let access = Arc::clone(&access);
+            async move { origin::guard(endpoint, request, &access.origins).await }
         })
         .after(async |response| Ok::<_, poem::Error>(secure(response?)))
 }

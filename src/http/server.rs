@@ -4,13 +4,17 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
 use poem::{IntoEndpoint, Server};
 use tokio::net::TcpSocket;
 
-use super::acceptor::{Bounds, Guarded};
+use super::{
+    acceptor::{Bounds, Guarded},
+    access::Access,
+};
 
 /// Connections that the kernel holds for the daemon; it cuts the number down to its own limit.
 const BACKLOG: u32 = 4096;
@@ -21,6 +25,8 @@ pub struct Serving<E> {
     pub listener: TcpListener,
     /// Open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// The proxies whose connections count for no address; `None` where nobody is believed.
+    pub access: Option<Arc<Access>>,
     /// From the first byte of a request until its answer begins.
     pub request: Duration,
     /// The routes.
@@ -62,7 +68,7 @@ where
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };
-    let acceptor = Guarded::new(serving.listener, bounds)?;
+    let acceptor = Guarded::new(serving.listener, bounds, serving.access)?;
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(serving.endpoint, stop, None)
         .await

@@ -26,7 +26,7 @@ use crate::{
     code::{Code, Refusal},
     config::{Change, Config, Fingerprint, Sources, changes},
     dispatch::Dispatch,
-    http::{AllowedOrigins, NotReloaded, Reload, Reloaded, Told},
+    http::{Access, NotReloaded, Reload, Reloaded, Told},
     telemetry::LogLevel,
 };
 use candidate::{Candidate, Failed, Plan};
@@ -51,8 +51,8 @@ pub struct Parts {
     pub bots: Arc<dyn Bots>,
     /// Changes what is logged.
     pub level: LogLevel,
-    /// Whose pages may use the server.
-    pub origins: Arc<AllowedOrigins>,
+    /// From where the API may be used.
+    pub access: Arc<Access>,
     /// From here on nothing is reloaded any more: the daemon drains.
     pub stop: CancellationToken,
     /// From here on nobody is answered any more.
@@ -238,11 +238,11 @@ impl Reloader {
 
     /// The swap. Nothing here waits, and nothing can fail.
     fn put_in_force(&mut self, candidate: Candidate) -> Reloaded {
-        let Parts { config, dispatch, level, origins, .. } = &mut self.parts;
+        let Parts { config, dispatch, level, access, .. } = &mut self.parts;
         let Candidate { loaded, chain } = candidate;
         let old = dispatch.replace_chain(Arc::clone(&chain));
         chain.show();
-        origins.replace(&loaded.config.server.allowed_origins);
+        access.replace(&loaded.config.server);
         if loaded.config.log.level != config.log.level {
             level.set(&loaded.config.log.level);
         }
