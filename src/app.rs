@@ -24,6 +24,7 @@ use crate::{
     shutdown,
     store::{Store, mongo::MongoStore, sqlite::SqliteStore},
     telemetry::{self, LogLevel},
+    tls,
 };
 
 /// Connections to the admin listener: a scraper, a health check, and some room.
@@ -59,7 +60,7 @@ impl AppError {
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
 pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
-    let config = loaded.config;
+    let (config, certificate) = (loaded.config, loaded.certificate);
     let log = telemetry::start_log(&config.log);
     for warning in &loaded.warnings {
         reload::warn(&Told::from(warning.as_ref()));
@@ -71,8 +72,9 @@ pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
     }
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
     let level = log.level.clone();
-    let ended = runtime
-        .block_on(async { Daemon::start(config, sources, level, metrics).await?.run().await });
+    let ended = runtime.block_on(async {
+        Daemon::start(config, certificate, sources, level, metrics).await?.run().await
+    });
     // A thread that waits for a file that never comes must not keep the process.
     runtime.shutdown_timeout(LAST_GRACE);
     ended
@@ -95,6 +97,7 @@ struct Daemon {
 impl Daemon {
     async fn start(
         config: Config,
+        certificate: Option<tls::Pair>,
         sources: Sources,
         level: LogLevel,
         metrics: PrometheusHandle,
@@ -132,6 +135,8 @@ impl Daemon {
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
         let access = Arc::new(Access::new(&config.server));
+        let tls = certificate.map(tls::Server::new).transpose().map_err(AppError::new)?;
+        let tls = tls.map(Arc::new);
         let state = State::new(
             &config,
             Arc::clone(&dispatch),
@@ -151,6 +156,7 @@ impl Daemon {
             bots,
             level,
             access: Arc::clone(&access),
+            tls: tls.clone(),
             stop: stop.clone(),
             end: upkeep.clone(),
         };
@@ -171,11 +177,17 @@ impl Daemon {
         daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
-        daemon.serve_public(public, connections, access, Arc::new(state));
+        if let (Some(server), Some(files)) = (tls.clone(), daemon.config.server.tls.files()) {
+            let watch = tls::watch(server, files, daemon.config.server.tls.check_interval.0);
+            let stop = daemon.upkeep.clone();
+            daemon.admin.spawn(async move { stop.run_until_cancelled(watch).await });
+        }
+        daemon.serve_public(public, connections, (access, tls), Arc::new(state));
         daemon.serve_admin(admin, metrics);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %public_address,
+            tls = daemon.config.server.tls.files().is_some(),
             admin_listen = %admin_address,
             plugins = daemon.config.plugins.len(),
             config = %Fingerprint::of(&daemon.config),
@@ -190,13 +202,14 @@ impl Daemon {
         &self,
         listener: TcpListener,
         connections: usize,
-        access: Arc<Access>,
+        (access, tls): (Arc<Access>, Option<Arc<tls::Server>>),
         state: Arc<State>,
     ) {
         let serving = Serving {
             listener,
             connections,
             access: Some(access),
+            tls: tls.map(|tls| Arc::clone(tls.config())),
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
@@ -213,6 +226,7 @@ impl Daemon {
             listener,
             connections: ADMIN_CONNECTIONS,
             access: None,
+            tls: None,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             endpoint: http::admin::routes(
                 metrics,
@@ -384,12 +398,13 @@ fn ended(listener: &'static str, result: std::io::Result<()>, stop: &Cancellatio
 
 /// Tells people where to go; scripts may read the addresses here when a port was 0.
 fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
+    let scheme = if config.server.tls.files().is_some() { "https" } else { "http" };
     let mut lines = format!(
-        "confab {}\n  listening on http://{public}\n  admin on     http://{admin}\n",
+        "confab {}\n  listening on {scheme}://{public}\n  admin on     http://{admin}\n",
         env!("CARGO_PKG_VERSION")
     );
     if config.server.web {
-        lines += &format!("  chat at      http://{public}/\n");
+        lines += &format!("  chat at      {scheme}://{public}/\n");
     }
     lines += &match config.store.mongo.uri {
         Some(_) => format!("  data in      MongoDB, {}\n", config.store.mongo.database),

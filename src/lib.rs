@@ -12,6 +12,7 @@ pub mod config;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod tls;
 pub mod values;
 pub mod wire;
 

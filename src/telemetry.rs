@@ -125,6 +125,7 @@ fn describe() {
     crate::auth::describe_metrics();
     crate::bus::redis::describe_metrics();
     crate::reload::describe_metrics();
+    crate::tls::describe_metrics();
     describe_gauge!("confab_build_info", "The version that runs; always 1.");
     describe_gauge!("confab_websocket_connections", "Sessions open on this node.");
     describe_counter!("confab_websocket_closed_total", "Sessions that ended, by reason.");

@@ -7,10 +7,11 @@ use super::{document::Finding, log_level, network::Network, schema::quoted, tabl
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 68] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 69] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
+    ("server.tls", "check_interval", "1s", "24h"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "leeway", "0s", "5m"),
@@ -79,7 +80,9 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 68] = [
 ];
 
 /// The keys that are paths of files and folders: they must not be empty.
-pub(super) const PATHS: [(&str, &str); 6] = [
+pub(super) const PATHS: [(&str, &str); 8] = [
+    ("server.tls", "certificate_file"),
+    ("server.tls", "key_file"),
     ("store", "path"),
     ("auth", "secret_key_file"),
     ("auth", "private_key_file"),

@@ -36,6 +36,7 @@ pub mod strict;
 pub(crate) mod suggest;
 mod tables;
 pub mod template;
+mod tls;
 mod variables;
 mod web_origin;
 
@@ -56,3 +57,4 @@ pub use network::Network;
 pub use secret::Secret;
 pub use sections::{Algorithm, Auth, Config, Log, LogFormat, Mongo, MongoLayout, Server, Store};
 pub(crate) use source::columns;
+pub use tls::Tls;

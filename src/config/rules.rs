@@ -85,6 +85,15 @@ impl<'a> Rules<'a> {
             let message = "\"*\" allows all origins, and the others add nothing";
             self.warn(&[("server", "allowed_origins")], message);
         }
+        let pair = [
+            ("certificate_file", &server.tls.certificate_file),
+            ("key_file", &server.tls.key_file),
+        ];
+        if let [(given, Some(_)), (other, None)] | [(other, None), (given, Some(_))] = pair {
+            let message = format!("{given} is of no use without {other}");
+            let help = "TLS needs both: a certificate, and its key";
+            self.error_with_help(&[("server.tls", given), ("server.tls", other)], message, help);
+        }
         let networks = server.trusted_proxies.iter().map(|network| network.parse::<Network>());
         if networks.flatten().any(|network| network.is_everything()) {
             let message = "every client is trusted to say what its address is";

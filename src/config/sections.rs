@@ -10,7 +10,7 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret};
+use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, tls::Tls};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,8 @@ pub struct Server {
     /// "10.0.0.0/8". What they say of a client's address in X-Forwarded-For is believed, and their
     /// own connections do not count for connections_per_address.
     pub trusted_proxies: Vec<String>,
+    /// TLS on listen, without a proxy. Used when certificate_file and key_file are given.
+    pub tls: Tls,
     /// Threads that serve clients; 0 means one for each core. At most 1024.
     pub worker_threads: usize,
     /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits. At
@@ -88,6 +90,7 @@ impl Default for Server {
             docs: true,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: Tls::default(),
             worker_threads: 0,
             drain_grace: Duration::from_secs(10),
             reload_timeout: Duration::from_secs(30),

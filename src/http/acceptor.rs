@@ -20,9 +20,9 @@ use poem::{
     listener::{Acceptor, TcpAcceptor},
     web::{LocalAddr, RemoteAddr},
 };
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
 };
@@ -31,6 +31,7 @@ use super::{
     access::Access,
     addresses::{Addresses, Place},
     client,
+    transport::Transport,
 };
 use crate::rate::Seldom;
 
@@ -70,12 +71,14 @@ pub struct Guarded {
     addresses: Arc<Addresses>,
     bounds: Bounds,
     access: Option<Arc<Access>>,
+    tls: Option<Arc<ServerConfig>>,
     trouble: Seldom,
 }
 
 impl Guarded {
     /// Accepts from `listener` within `bounds`. The proxies that `access` trusts have as many
     /// connections as they want: they stand for many clients.
+    /// With `tls`, connections speak it.
     ///
     /// # Errors
     /// The system's own.
@@ -83,6 +86,7 @@ impl Guarded {
         listener: std::net::TcpListener,
         bounds: Bounds,
         access: Option<Arc<Access>>,
+        tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
@@ -91,6 +95,7 @@ impl Guarded {
             addresses: Arc::default(),
             bounds,
             access,
+            tls,
             trouble: Seldom::new(TELL),
         })
     }
@@ -130,6 +135,7 @@ impl Acceptor for Guarded {
         match accepted {
             Ok((stream, local, remote, scheme)) => {
                 let place = self.place(client::peer(&remote))?;
+                let stream = Transport::new(stream, self.tls.as_ref());
                 let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }
@@ -152,7 +158,7 @@ type Permit = (OwnedSemaphorePermit, Option<Place>);
 
 /// A connection with a deadline, until it becomes a WebSocket, which keeps its own time.
 pub struct GuardedStream {
-    inner: TcpStream,
+    inner: Transport,
     _permit: Permit,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -165,7 +171,7 @@ pub struct GuardedStream {
 }
 
 impl GuardedStream {
-    fn new(inner: TcpStream, permit: Permit, bounds: Bounds) -> Self {
+    fn new(inner: Transport, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
         Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
     }
@@ -279,10 +285,16 @@ impl AsyncWrite for GuardedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        match Pin::new(&mut self.inner).poll_flush(cx) {
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        match Pin::new(&mut self.inner).poll_shutdown(cx) {
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+            shut => shut,
+        }
     }
 }

@@ -18,6 +18,7 @@ mod profile;
 mod proxies;
 mod reload;
 mod server;
+mod transport;
 mod web;
 mod ws;
 

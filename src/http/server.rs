@@ -9,6 +9,7 @@ use std::{
 };
 
 use poem::{IntoEndpoint, Server};
+use rustls::ServerConfig;
 use tokio::net::TcpSocket;
 
 use super::{
@@ -27,6 +28,8 @@ pub struct Serving<E> {
     pub connections: usize,
     /// The proxies whose connections count for no address; `None` where nobody is believed.
     pub access: Option<Arc<Access>>,
+    /// With it, connections speak TLS.
+    pub tls: Option<Arc<ServerConfig>>,
     /// From the first byte of a request until its answer begins.
     pub request: Duration,
     /// The routes.
@@ -68,7 +71,7 @@ where
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };
-    let acceptor = Guarded::new(serving.listener, bounds, serving.access)?;
+    let acceptor = Guarded::new(serving.listener, bounds, serving.access, serving.tls)?;
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(serving.endpoint, stop, None)
         .await

@@ -28,6 +28,7 @@ use crate::{
     dispatch::Dispatch,
     http::{Access, NotReloaded, Reload, Reloaded, Told},
     telemetry::LogLevel,
+    tls,
 };
 use candidate::{Candidate, Failed, Plan};
 use meters::Meters;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub level: LogLevel,
     /// From where the API may be used.
     pub access: Arc<Access>,
+    /// The public listener's TLS, if it has any.
+    pub tls: Option<Arc<tls::Server>>,
     /// From here on nothing is reloaded any more: the daemon drains.
     pub stop: CancellationToken,
     /// From here on nobody is answered any more.
@@ -238,11 +241,16 @@ impl Reloader {
 
     /// The swap. Nothing here waits, and nothing can fail.
     fn put_in_force(&mut self, candidate: Candidate) -> Reloaded {
-        let Parts { config, dispatch, level, access, .. } = &mut self.parts;
+        let Parts { config, dispatch, level, access, tls, .. } = &mut self.parts;
         let Candidate { loaded, chain } = candidate;
         let old = dispatch.replace_chain(Arc::clone(&chain));
         chain.show();
         access.replace(&loaded.config.server);
+        // Other files than those of the start wait for a restart.
+        let same = config.server.tls.files() == loaded.config.server.tls.files();
+        if let (Some(tls), Some(pair), true) = (tls, loaded.certificate, same) {
+            tls.replace(pair);
+        }
         if loaded.config.log.level != config.log.level {
             level.set(&loaded.config.log.level);
         }
