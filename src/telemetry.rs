@@ -141,6 +141,10 @@ fn describe() {
     );
     describe_counter!("confab_ephemeral_dropped_total", "Typing frames left out for slow clients.");
     describe_counter!(
+        "confab_ephemeral_replaced_total",
+        "Typing frames that gave way, while they waited, to a newer one of the same sender."
+    );
+    describe_counter!(
         "confab_frames_refused_total",
         "Frames that were malformed or over the rate."
     );

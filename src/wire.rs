@@ -22,8 +22,9 @@ pub const MAX_CLIENT_ID: usize = 64;
 pub struct Frame {
     /// The JSON text.
     pub text: Utf8Bytes,
-    /// Whether it may be left out for a slow client: only `typing` is worth nothing later.
-    pub ephemeral: bool,
+    /// Who types, if that is what it tells. It is worth nothing later: a newer one of theirs may
+    /// take its place, and it may be left out for a slow client.
+    pub typing: Option<UserId>,
     /// A message's place in its conversation.
     pub place: Option<Place>,
 }
@@ -42,14 +43,24 @@ pub struct Place {
 }
 
 impl Frame {
-    fn new(frame: &ServerFrame<'_>, ephemeral: bool) -> Self {
+    fn new(frame: &ServerFrame<'_>) -> Self {
         // These types hold only strings, numbers and lists, which always serialize.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        Self { text: text.into(), ephemeral, place: None }
+        Self { text: text.into(), typing: None, place: None }
     }
 
-    /// A frame that another node made.
+    /// A frame that another node made; an ephemeral one is of typing.
     pub fn received(text: Utf8Bytes, ephemeral: bool) -> Self {
+        #[derive(Deserialize)]
+        struct Sender {
+            from: UserId,
+        }
+        if ephemeral {
+            let sender = serde_json::from_str::<Sender>(&text);
+            // No user has this id.
+            let typing = sender.map_or(UserId::from_u128(0), |sender| sender.from);
+            return Self { text, typing: Some(typing), place: None };
+        }
         /// All of the frame but a message's place is ignored.
         #[derive(Deserialize)]
         struct Placed<'a> {
@@ -59,13 +70,13 @@ impl Frame {
             from: UserId,
             at: Timestamp,
         }
-        let placed = if ephemeral { None } else { serde_json::from_str::<Placed<'_>>(&text).ok() };
+        let placed = serde_json::from_str::<Placed<'_>>(&text).ok();
         let place = placed.and_then(|Placed { conversation, seq, from, at }| {
             let (first, second) = conversation.split_once('_')?;
             let conversation = Conversation::between(first.parse().ok()?, second.parse().ok()?);
             Some(Place { conversation, seq, from, at })
         });
-        Self { text, ephemeral, place }
+        Self { text, typing: None, place }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.
@@ -76,18 +87,19 @@ impl Frame {
             from: message.from,
             at: message.at,
         };
-        let frame = Self::new(&ServerFrame::Message(MessageBody::from(message)), false);
+        let frame = Self::new(&ServerFrame::Message(MessageBody::from(message)));
         Self { place: Some(place), ..frame }
     }
 
     /// Somebody starts or stops typing.
     pub fn typing(from: UserId, to: UserId, on: bool) -> Self {
-        Self::new(&ServerFrame::Typing(TypingBody { from, to, on }), true)
+        let frame = Self::new(&ServerFrame::Typing(TypingBody { from, to, on }));
+        Self { typing: Some(from), ..frame }
     }
 
     /// Somebody has read messages.
     pub fn seen(mark: &Mark) -> Self {
-        Self::new(&ServerFrame::Seen(SeenBody::from(mark)), false)
+        Self::new(&ServerFrame::Seen(SeenBody::from(mark)))
     }
 
     /// The answer to the `sync` with this id.
@@ -98,7 +110,7 @@ impl Frame {
             complete: changes.complete,
             id,
         };
-        Self::new(&ServerFrame::Sync(body), false)
+        Self::new(&ServerFrame::Sync(body))
     }
 
     /// A refused frame; `id` is its own.
@@ -110,7 +122,7 @@ impl Frame {
             retry_after: refusal.retry_after,
             id,
         };
-        Self::new(&ServerFrame::Error(body), false)
+        Self::new(&ServerFrame::Error(body))
     }
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod claims;
 mod keys;
 mod password;
+mod scratch;
 mod secret_key;
 #[cfg(test)]
 mod tests;

@@ -4,15 +4,13 @@
 use std::{fmt, num::NonZero, sync::Arc, time::Instant};
 
 use argon2::{
-    ARGON2ID_IDENT, Algorithm, Argon2, Params, Version,
-    password_hash::{
-        self, PasswordHasher, PasswordVerifier,
-        phc::{Output, ParamsString, PasswordHash, Salt},
-    },
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use rand::{TryRngCore, rngs::OsRng};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::scratch::Scratch;
 use crate::config::{Auth, Secret};
 
 /// The longest new password, in bytes. More adds no strength: the hash has 32 bytes.
@@ -42,14 +40,16 @@ const MAX_STORED_LANES: u32 = 16;
 /// normalised.
 ///
 /// Invariant: no more than `auth.hash_concurrency` hashes are computed at the same time, and no
-/// more than `auth.hash_queue` callers wait for a turn, also when callers go away.
+/// more than `auth.hash_queue` callers wait for a turn, also when callers go away. Their memory
+/// is theirs from the first hash on: `auth.argon2_memory` for each that is computed at a time.
 pub struct Passwords {
     params: Params,
     /// What the password of an unknown user is compared with.
-    dummy: PasswordHash,
+    dummy: Stored,
     min_length: usize,
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    scratch: Arc<Scratch>,
     #[cfg(test)]
     pub(super) runs: Arc<std::sync::Mutex<Vec<Params>>>,
 }
@@ -130,6 +130,7 @@ impl Passwords {
         let places = concurrency.saturating_add(auth.hash_queue);
         Ok(Self {
             dummy: dummy(&params)?,
+            scratch: Arc::new(Scratch::new(params.block_count())),
             params,
             min_length: auth.min_password_length,
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
@@ -159,13 +160,19 @@ impl Passwords {
     /// # Errors
     /// [`HashError::Overloaded`] at once, without waiting; [`HashError::Failed`].
     pub async fn hash(&self, password: Secret) -> Result<String, HashError> {
-        let salt = random::<SALT_BYTES>()?;
-        let hashed = self
-            .in_turn(self.params.clone(), move |argon2| {
-                argon2.hash_password_with_salt(password.expose().as_bytes(), &salt)
-            })
-            .await?;
-        Ok(hashed.map_err(failed)?.to_string())
+        let salt = Salt::new(&random::<SALT_BYTES>()?).map_err(failed)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
+        let output = self
+            .in_turn(argon2, move |argon2, memory| output(argon2, &password, &salt, memory))
+            .await??;
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&self.params).map_err(failed)?,
+            salt: Some(salt),
+            hash: Some(output),
+        };
+        Ok(hash.to_string())
     }
 
     /// Whether `password` is the one that `stored` was made from.
@@ -192,22 +199,21 @@ impl Passwords {
             }
         });
         let known = stored.is_some();
-        let (hash, params) = stored.unwrap_or_else(|| (self.dummy.clone(), self.params.clone()));
-        let current = hash.algorithm == ARGON2ID_IDENT
-            && hash.version == Some(Version::V0x13.into())
+        let Stored { algorithm, version, params, salt, hash } =
+            stored.unwrap_or_else(|| self.dummy.clone());
+        let current = algorithm == Algorithm::Argon2id
+            && version == Some(Version::V0x13)
             && params == self.params;
-        let outcome = self
-            .in_turn(params, move |argon2| {
-                argon2.verify_password(password.expose().as_bytes(), &hash)
-            })
-            .await?;
-        match outcome {
-            Ok(()) if !known => Ok(Verified::No),
-            Ok(()) if current => Ok(Verified::Yes),
-            Ok(()) => Ok(Verified::YesRehash),
-            Err(password_hash::Error::PasswordInvalid) => Ok(Verified::No),
-            Err(why) => Err(failed(why)),
-        }
+        let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+        let computed = self
+            .in_turn(argon2, move |argon2, memory| output(argon2, &password, &salt, memory))
+            .await??;
+        // `Output` compares in constant time.
+        Ok(match computed == hash && known {
+            true if current => Verified::Yes,
+            true => Verified::YesRehash,
+            false => Verified::No,
+        })
     }
 
     /// What a test holds to make callers wait.
@@ -226,8 +232,8 @@ impl Passwords {
     /// the work, not to the caller: one who goes away does not make room too early.
     pub(super) async fn in_turn<T: Send + 'static>(
         &self,
-        params: Params,
-        work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static,
+        argon2: Argon2<'static>,
+        work: impl FnOnce(&Argon2<'_>, &mut [Block]) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| HashError::Overloaded)?;
@@ -235,23 +241,39 @@ impl Passwords {
         let turn = turn.map_err(failed)?;
         #[cfg(test)]
         if let Ok(mut runs) = self.runs.lock() {
-            runs.push(params.clone());
+            runs.push(argon2.params().clone());
         }
+        let scratch = Arc::clone(&self.scratch);
         let (done, hashed) = oneshot::channel();
         let run = move || {
             let _until_done = (place, turn);
             give_way();
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let began = Instant::now();
-            let result = work(&argon2);
+            let blocks = argon2.params().block_count();
+            let result = scratch.with(blocks, |memory| work(&argon2, memory)).map_err(failed);
             // A caller that went away does not need it.
             let _ = done.send((result, began.elapsed()));
         };
         std::thread::Builder::new().name("password-hash".into()).spawn(run).map_err(failed)?;
         let (result, took) = hashed.await.map_err(failed)?;
         metrics::histogram!(HASH_DURATION).record(took);
-        Ok(result)
+        result
     }
+}
+
+/// The hash of a password, of as many bytes as the parameters say.
+fn output(
+    argon2: &Argon2<'_>,
+    password: &Secret,
+    salt: &[u8],
+    memory: &mut [Block],
+) -> Result<Output, HashError> {
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let bytes = argon2.params().output_len().unwrap_or(HASH_BYTES);
+    let bytes = buffer.get_mut(..bytes).ok_or_else(|| failed("a hash of too many bytes"))?;
+    let password = password.expose().as_bytes();
+    argon2.hash_password_into_with_memory(password, salt, &mut *bytes, memory).map_err(failed)?;
+    Output::new(bytes).map_err(failed)
 }
 
 /// Lets the threads that carry messages go first: a flood of logins would otherwise take every
@@ -278,14 +300,24 @@ fn random<const N: usize>() -> Result<[u8; N], HashError> {
     Ok(bytes)
 }
 
+/// What a stored hash says.
+#[derive(Clone)]
+struct Stored {
+    algorithm: Algorithm,
+    version: Option<Version>,
+    params: Params,
+    salt: Salt,
+    hash: Output,
+}
+
 /// A hash that no password is known for: random bytes in the place of the hash.
-fn dummy(params: &Params) -> Result<PasswordHash, HashError> {
-    Ok(PasswordHash {
-        algorithm: ARGON2ID_IDENT,
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(params).map_err(failed)?,
-        salt: Some(Salt::new(&random::<SALT_BYTES>()?).map_err(failed)?),
-        hash: Some(Output::new(&random::<HASH_BYTES>()?).map_err(failed)?),
+fn dummy(params: &Params) -> Result<Stored, HashError> {
+    Ok(Stored {
+        algorithm: Algorithm::Argon2id,
+        version: Some(Version::V0x13),
+        params: params.clone(),
+        salt: Salt::new(&random::<SALT_BYTES>()?).map_err(failed)?,
+        hash: Output::new(&random::<HASH_BYTES>()?).map_err(failed)?,
     })
 }
 
@@ -295,21 +327,21 @@ pub fn is_password_hash(text: &str) -> bool {
 }
 
 /// Reads a stored hash; the error names what is wrong, and holds nothing of the hash.
-fn parse(text: &str) -> Result<(PasswordHash, Params), String> {
-    let hash = PasswordHash::new(text).map_err(|why| why.to_string())?;
-    Algorithm::try_from(hash.algorithm.as_str()).map_err(|why| why.to_string())?;
-    if let Some(version) = hash.version {
-        Version::try_from(version).map_err(|why| why.to_string())?;
-    }
-    if hash.salt.is_none() || hash.hash.is_none() {
+fn parse(text: &str) -> Result<Stored, String> {
+    let stored = PasswordHash::new(text).map_err(|why| why.to_string())?;
+    let algorithm =
+        Algorithm::try_from(stored.algorithm.as_str()).map_err(|why| why.to_string())?;
+    let version =
+        stored.version.map(Version::try_from).transpose().map_err(|why| why.to_string())?;
+    let params = Params::try_from(&stored).map_err(|why| why.to_string())?;
+    let (Some(salt), Some(hash)) = (stored.salt, stored.hash) else {
         return Err("salt or hash is missing".into());
-    }
-    let params = Params::try_from(&hash).map_err(|why| why.to_string())?;
+    };
     if params.m_cost() > MAX_STORED_KIB
         || params.t_cost() > MAX_STORED_ITERATIONS
         || params.p_cost() > MAX_STORED_LANES
     {
         return Err("its parameters are beyond what the configuration allows".into());
     }
-    Ok((hash, params))
+    Ok(Stored { algorithm, version, params, salt, hash })
 }

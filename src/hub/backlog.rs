@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use metrics::{Counter, counter};
+
 use crate::config;
 
 /// A slow session holds at most this part of what is free.
@@ -17,16 +19,20 @@ const QUICK_PART: usize = 1;
 /// Invariant: no outbox with a frame in it takes another that would make it larger than its
 /// [`allowance`](Self::allowance). So slow sessions leave room, however many they are, the largest
 /// are given up first, and whoever reads is not in their way.
-#[derive(Debug)]
 pub struct Backlog {
     bytes: AtomicUsize,
     most: usize,
+    replaced: Counter,
 }
 
 impl Backlog {
     /// Nothing waits; at most `limits.outboxes` will.
     pub fn new(limits: &config::Limits) -> Self {
-        Self { bytes: AtomicUsize::new(0), most: limits.outboxes.as_usize() }
+        Self {
+            bytes: AtomicUsize::new(0),
+            most: limits.outboxes.as_usize(),
+            replaced: counter!("confab_ephemeral_replaced_total"),
+        }
     }
 
     /// How many bytes wait.
@@ -38,6 +44,11 @@ impl Backlog {
     pub fn allowance(&self, slow: bool) -> usize {
         let free = self.most.saturating_sub(self.bytes());
         free / if slow { SLOW_PART } else { QUICK_PART }
+    }
+
+    /// Counts a typing frame that gave way to a newer one.
+    pub fn replaced(&self) {
+        self.replaced.increment(1);
     }
 
     /// Notes that an outbox, which held `before`, holds `after`.

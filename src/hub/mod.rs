@@ -3,6 +3,8 @@
 mod backlog;
 mod outbox;
 mod session;
+mod ticket;
+mod typing;
 
 use std::{
     collections::HashMap,
@@ -22,8 +24,9 @@ use crate::{
     config,
 };
 pub use backlog::Backlog;
-pub use outbox::{Outbound, Outbox, Ticket};
+pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
+pub use ticket::Ticket;
 
 /// Users are spread over this many locks, so that deliveries rarely meet.
 const SHARDS: usize = 64;
@@ -171,7 +174,7 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
-        if !envelope.frame.ephemeral {
+        if envelope.frame.typing.is_none() {
             self.delivered.increment(delivered);
         }
     }

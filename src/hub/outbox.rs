@@ -11,12 +11,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use metrics::counter;
 
-use super::{Backlog, CloseReason, Session};
-use crate::{
-    code::{Code, Refusal},
-    config,
-    wire::Frame,
-};
+use super::{Backlog, CloseReason, typing::Typing};
+use crate::{config, wire::Frame};
 
 /// The queue of one session, filled from anywhere and emptied by the session's task.
 ///
@@ -33,8 +29,8 @@ pub struct Outbox {
     backlog: Arc<Backlog>,
 }
 
-/// The part of an outbox that ephemeral frames may fill, so that a flood of them never takes the
-/// place of what must not be lost, nor much of its time.
+/// The part of an outbox that typing may fill, so that a flood of it never takes the place of what
+/// must not be lost, nor much of its time.
 const EPHEMERAL_PART: usize = 4;
 
 /// What a frame takes beside its text.
@@ -47,6 +43,8 @@ const SLOW: Duration = Duration::from_secs(1);
 struct Inner {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// What waits of typing, among those.
+    typing: Typing,
     /// The bytes of the frames that the session's task took, and is writing.
     writing: usize,
     /// The answers owed to the session's own messages, oldest first.
@@ -117,7 +115,7 @@ impl Outbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a frame. On overflow ephemeral frames go first; then the session is closed with
+    /// Queues a frame. On overflow typing goes first; then the session is closed with
     /// [`CloseReason::SlowClient`], and its `sync` will bring what was left out.
     pub fn push(&self, frame: Frame) {
         self.change(|inner| inner.push(frame, self));
@@ -129,12 +127,29 @@ impl Outbox {
         self.change(|inner| inner.close(reason));
     }
 
+    /// Takes the next place in the order of the answers; says its number.
+    pub(super) fn owe(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.owed.push_back(Owed::default());
+        inner.answered + inner.owed.len() as u64 - 1
+    }
+
+    /// Queues the answer of that number, when its turn comes; `None` is an answer that is not told.
+    pub(super) fn answer(&self, number: u64, frame: Option<Frame>) {
+        self.change(|inner| inner.answer(number, frame, self));
+        // Room for another message is something to do as well.
+        self.waker.wake();
+    }
+
     /// Makes a change, and wakes the session's task if there is now something to do.
     fn change(&self, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.lock();
+        let typing = inner.typing.len();
         change(&mut inner);
         inner.count(&self.backlog);
-        let wake = !inner.frames.is_empty() || inner.closing.is_some();
+        // It knows of typing that waits when the first does.
+        let typing = typing == 0 && inner.typing.len() > 0;
+        let wake = typing || !inner.frames.is_empty() || inner.closing.is_some();
         drop(inner);
         if wake {
             self.waker.wake();
@@ -147,12 +162,13 @@ impl Outbox {
         inner.owed.len() < self.max_in_flight && inner.closing.is_none()
     }
 
-    /// Takes all that is queued; pending while there is nothing to do. What was taken before is
-    /// written by now. Only the session's own task may call this.
+    /// Takes all that is queued; pending while there is nothing to do before
+    /// [`typing_due`](Self::typing_due), which wakes nobody. What was taken before is written by
+    /// now. Only the session's own task may call this.
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Outbound> {
         self.waker.register(cx.waker());
         let mut inner = self.lock();
-        if inner.frames.is_empty() && inner.closing.is_none() {
+        if inner.frames.is_empty() && inner.closing.is_none() && !inner.typing.is_due() {
             inner.written(&self.backlog);
             return Poll::Pending;
         }
@@ -169,6 +185,11 @@ impl Outbox {
             return Poll::Pending;
         }
         Poll::Ready(inner.take(&self.backlog))
+    }
+
+    /// When typing that waits is to be sent, if nothing else is before.
+    pub fn typing_due(&self) -> Option<Instant> {
+        self.lock().typing.due()
     }
 
     /// Pending until the session has been given up as a slow client. Only the session's own
@@ -197,8 +218,9 @@ impl Drop for Outbox {
 impl Inner {
     /// Tells the backlog of all outboxes how much this one holds.
     fn count(&mut self, backlog: &Backlog) {
-        let frames = self.frames.len() + self.behind.0 + self.known;
-        let held = self.bytes + self.behind.1 + self.known_bytes + self.writing + FRAME * frames;
+        let frames = self.frames.len() + self.typing.len() + self.behind.0 + self.known;
+        let bytes = self.bytes + self.typing.bytes() + self.behind.1 + self.known_bytes;
+        let held = bytes + self.writing + FRAME * frames;
         backlog.change(mem::replace(&mut self.counted, held), held);
     }
 
@@ -211,14 +233,12 @@ impl Inner {
     }
 
     fn take(&mut self, backlog: &Backlog) -> Outbound {
-        self.since = Some(Instant::now());
-        self.writing = self.bytes + FRAME * self.frames.len();
-        self.bytes = 0;
-        let outbound = Outbound {
-            frames: mem::take(&mut self.frames),
-            closing: self.closing,
-            in_flight: self.owed.len(),
-        };
+        let now = Instant::now();
+        self.since = Some(now);
+        self.writing = mem::take(&mut self.bytes) + self.typing.bytes();
+        let frames = self.typing.take_among(mem::take(&mut self.frames), now);
+        self.writing += FRAME * frames.len();
+        let outbound = Outbound { frames, closing: self.closing, in_flight: self.owed.len() };
         self.count(backlog);
         outbound
     }
@@ -227,8 +247,12 @@ impl Inner {
         if !self.make_room(&frame, bounds) {
             return;
         }
-        if self.known > 0
-            && !frame.ephemeral
+        if let Some(sender) = frame.typing {
+            self.since.get_or_insert_with(Instant::now);
+            if self.typing.queue(sender, self.frames.len(), frame) {
+                bounds.backlog.replaced();
+            }
+        } else if self.known > 0
             && let Some(owed) = self.owed.iter_mut().rfind(|owed| owed.comes_before(&frame))
         {
             self.behind.0 += 1;
@@ -250,35 +274,32 @@ impl Inner {
         if self.closing == Some(CloseReason::SlowClient) {
             return false;
         }
-        let part = if frame.ephemeral { EPHEMERAL_PART } else { 1 };
+        let part = if frame.typing.is_some() { EPHEMERAL_PART } else { 1 };
         let (max_frames, max_bytes) = (bounds.max_frames, bounds.max_bytes);
         let slow = self.since.is_some_and(|since| since.elapsed() >= SLOW);
         let max_bytes = max_bytes.min(bounds.backlog.allowance(slow)) / part;
         let over = |inner: &Inner| {
-            let frames = inner.frames.len() + inner.behind.0;
-            let bytes = inner.bytes + inner.behind.1 + inner.writing + frame.text.len();
+            let frames = inner.frames.len() + inner.typing.len() + inner.behind.0;
+            let bytes = inner.bytes + inner.typing.bytes() + inner.behind.1;
+            let bytes = bytes + inner.writing + frame.text.len();
             // A single frame larger than the bound (a page of `sync`) goes to an empty outbox.
             frames > 0 && (frames >= max_frames / part || bytes > max_bytes)
         };
-        if over(self) {
-            if frame.ephemeral {
+        // In the place of an older one it takes none.
+        let replaces = frame.typing.is_some_and(|sender| self.typing.holds(sender));
+        if !replaces && over(self) {
+            if frame.typing.is_some() {
                 counter!("confab_ephemeral_dropped_total").increment(1);
                 return false;
             }
-            self.drop_ephemeral();
+            let dropped = self.typing.clear();
+            counter!("confab_ephemeral_dropped_total").increment(dropped as u64);
             if over(self) {
                 self.close(CloseReason::SlowClient);
                 return false;
             }
         }
         true
-    }
-
-    fn drop_ephemeral(&mut self) {
-        let before = self.frames.len();
-        self.frames.retain(|frame| !frame.ephemeral);
-        self.bytes = self.frames.iter().map(|frame| frame.text.len()).sum();
-        counter!("confab_ephemeral_dropped_total").increment((before - self.frames.len()) as u64);
     }
 
     fn close(&mut self, reason: CloseReason) {
@@ -289,6 +310,7 @@ impl Inner {
         if reason == CloseReason::SlowClient {
             self.frames = VecDeque::new();
             self.bytes = 0;
+            self.typing.clear();
             self.behind = (0, 0);
             self.known_bytes = 0;
             for owed in &mut self.owed {
@@ -327,71 +349,6 @@ impl Inner {
 /// The bytes of an answer.
 fn length(answer: &Option<Frame>) -> usize {
     answer.as_ref().map_or(0, |frame| frame.text.len())
-}
-
-/// The right, and the duty, to answer one message of a session: its echo or an error.
-///
-/// Invariant: every ticket is answered exactly once; one that is dropped answers with the code
-/// `internal`, so that no message waits for ever.
-pub struct Ticket {
-    session: Arc<Session>,
-    number: u64,
-    client_id: Option<Arc<str>>,
-    answered: bool,
-}
-
-impl Ticket {
-    /// Takes the next place in the order of the session's answers.
-    pub fn take(session: &Arc<Session>, client_id: Option<Arc<str>>) -> Self {
-        let mut inner = session.outbox().lock();
-        let number = inner.answered + inner.owed.len() as u64;
-        inner.owed.push_back(Owed::default());
-        drop(inner);
-        Self { session: Arc::clone(session), number, client_id, answered: false }
-    }
-
-    /// The session it belongs to.
-    pub fn session(&self) -> &Arc<Session> {
-        &self.session
-    }
-
-    /// The client's own id for the message.
-    pub fn client_id(&self) -> Option<&Arc<str>> {
-        self.client_id.as_ref()
-    }
-
-    /// Answers with the stored message's frame.
-    pub fn echo(mut self, frame: Frame) {
-        self.answer(Some(frame));
-    }
-
-    /// Answers with an error frame that carries the message's own id.
-    pub fn refuse(mut self, refusal: &Refusal) {
-        let frame = Frame::error(refusal, self.client_id.as_deref());
-        self.answer(Some(frame));
-    }
-
-    /// Answers without a word.
-    pub fn stay_silent(mut self) {
-        self.answer(None);
-    }
-
-    fn answer(&mut self, frame: Option<Frame>) {
-        self.answered = true;
-        let outbox = self.session.outbox();
-        outbox.change(|inner| inner.answer(self.number, frame, outbox));
-        // Room for another message is something to do as well.
-        outbox.waker.wake();
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.answered {
-            let refusal = Refusal::new(Code::Internal, "This message was lost: send it again.");
-            self.answer(Some(Frame::error(&refusal, self.client_id.as_deref())));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Floods of what is cheap to send: fragments, sessions, logins.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::{
@@ -137,18 +137,74 @@ fn hashing(process: u32) -> Option<i32> {
 }
 
 #[tokio::test]
+async fn of_a_flood_of_typing_the_newest_arrives() {
+    let daemon = Daemon::start("[limits]\nframe_rate = 0\n");
+    let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
+    let (sent, started) = (5000, Instant::now());
+    for n in 1..=sent {
+        ann.feed(json!({"event":"typing","to":"@bob","on":n % 2 == 1})).await;
+    }
+    ann.say("@bob", "there").await;
+    ann.next_event("message").await;
+    let (mut came, mut last) = (0, json!(null));
+    loop {
+        let frame = bob.next().await;
+        if frame["event"] == "message" {
+            break;
+        }
+        (came, last) = (came + 1, frame["on"].clone());
+    }
+    assert_eq!(last, false, "what was true when the message was sent");
+    let replaced = daemon.metric("confab_ephemeral_replaced_total");
+    assert_eq!(f64::from(came) + replaced, f64::from(sent));
+    // One by itself each tenth of a second, and the last with the message.
+    let most = 2 + started.elapsed().as_millis() / 100;
+    assert!(came <= most as i32, "{came} of {sent} came, rather than {most}");
+    println!("{came} of {sent} typing frames came");
+    ann.send(json!({"event":"typing","to":"@bob"})).await;
+    assert_eq!(bob.next_event("typing").await["on"], true, "and by itself as well");
+}
+
+#[tokio::test]
+async fn who_is_shut_out_is_not_listened_to_any_more() {
+    let daemon = Daemon::start("[limits]\nframe_rate = 1\nframe_burst = 10\nrefused_frames = 5\n");
+    let ann = daemon.http().register("ann");
+    let mut socket = raw::open(daemon.address(), &ann, true).await.unwrap().expect("a session");
+    let frames = raw::text(&"x".repeat(100)).repeat(1000);
+    let mut sent = 0;
+    let flood = async {
+        while socket.write_all(&frames).await.is_ok() {
+            sent += frames.len();
+        }
+    };
+    timeout(wait::DEADLINE, flood).await.expect("it is cut off");
+    assert_eq!(daemon.metric("confab_websocket_closed_total{reason=\"policy\"}"), 1.0);
+    println!("{sent} bytes were taken");
+    // Most of them by the system's buffers: the daemon takes 3 MiB within the time it waits.
+    assert!(sent < 32 * 1024 * 1024, "{sent} bytes are taken of somebody who is shut out");
+}
+
+#[tokio::test]
 async fn typing_from_many_does_not_push_out_messages() {
     let daemon = Daemon::start("[limits]\nframe_rate = 0\noutbox_frames = 64\n");
     let victim = daemon.http().register("victim");
     let socket = raw::session(&daemon, &victim).await;
     let mut others = Vec::new();
-    for n in 0..4 {
+    for n in 0..20 {
         others.push(daemon.client(&format!("user{n}")).await);
     }
     // The victim does not read now: the system's buffers fill, and then the outbox.
+    let large = "x".repeat(15 * 1024);
+    wait::until("something waits", async || {
+        others[0].say("@victim", &large).await;
+        others[0].next_event("message").await;
+        let waits = (0..20).all(|_| daemon.metric("confab_outbox_bytes") > 0.0);
+        waits.then_some(())
+    })
+    .await;
     wait::until("typing frames are left out", async || {
         for other in &mut others {
-            for _ in 0..2000 {
+            for _ in 0..10 {
                 other.feed(json!({"event":"typing","to":"@victim"})).await;
             }
             other.flush().await;
@@ -161,7 +217,7 @@ async fn typing_from_many_does_not_push_out_messages() {
         others[0].next_event("message").await;
     }
     for other in &mut others {
-        for _ in 0..500 {
+        for _ in 0..10 {
             other.feed(json!({"event":"typing","to":"@victim"})).await;
         }
         other.flush().await;

@@ -9,6 +9,7 @@
 mod support;
 
 mod figures;
+mod flood;
 mod floods;
 mod raw;
 mod slow;

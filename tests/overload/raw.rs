@@ -7,24 +7,43 @@ use tokio::{
 
 use crate::support::{Daemon, client::Account};
 
-/// Opens a session; nothing is read beyond the answer's head.
+/// Opens a session with a small window; nothing is read beyond the answer's head.
 pub async fn session(daemon: &Daemon, account: &Account) -> TcpStream {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("small");
-    let mut stream = socket.connect(daemon.address().parse().unwrap()).await.expect("connected");
+    let opened = open(daemon.address(), account, false).await;
+    opened.expect("an answer").expect("a session")
+}
+
+/// Tries to open a session; `None` when it is refused. Whoever reads a lot has a large window. The
+/// connection is reset when it is dropped, so that ports don't run out.
+pub async fn open(
+    address: &str,
+    account: &Account,
+    reads: bool,
+) -> std::io::Result<Option<TcpStream>> {
+    let socket = TcpSocket::new_v4()?;
+    if !reads {
+        socket.set_recv_buffer_size(4096)?;
+    }
+    socket.set_zero_linger()?;
+    let mut stream = socket.connect(address.parse().expect("an address")).await?;
     let request = format!(
         "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         account.id, account.token
     );
-    stream.write_all(request.as_bytes()).await.expect("written");
+    stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.expect("an answer"));
+        head.push(stream.read_u8().await?);
     }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
-    stream
+    Ok(head.starts_with(b"HTTP/1.1 101 ").then_some(stream))
+}
+
+/// A masked text frame of up to 125 bytes: RFC 6455 section 5.2.
+pub fn text(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 126).expect("short");
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
 /// A masked frame without a payload: RFC 6455 section 5.2.

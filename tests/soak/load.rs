@@ -16,6 +16,9 @@ use crate::support::{Client, Daemon, Http, client::Account};
 /// The users of all of it.
 const USERS: usize = 8;
 
+/// What fills SQLite's page caches, 32 MiB of the writer and 4 MiB of each of its readers.
+const FILL: (usize, usize) = (2800, 15_000);
+
 /// How often each was done.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -51,6 +54,40 @@ pub fn start(daemon: &Daemon, counts: &Arc<Counts>, stop: &Arc<AtomicBool>) -> V
         tokio::spawn(worker(4).read()),
         tokio::spawn(worker(6).type_and_see()),
     ]
+}
+
+/// Writes and reads so much that the caches are full: what grows afterwards is something else.
+pub async fn fill_caches(daemon: &Daemon) {
+    let (one, other) = (daemon.http().register("filler"), daemon.http().register("filled"));
+    let mut client = Client::connect(daemon.address(), &one).await;
+    let (messages, size) = FILL;
+    let content = "warm up ".repeat(size / 8);
+    for _ in 0..messages / 20 {
+        for _ in 0..20 {
+            let frame = json!({"event":"message","to":other.id,"content":content});
+            client.feed(frame).await;
+        }
+        client.flush().await;
+        for _ in 0..20 {
+            client.next_event("message").await;
+        }
+    }
+    client.close().await;
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, token) = (daemon.address().to_owned(), one.token.clone());
+            let history = format!("/conversations/{}/messages?limit=100", other.id);
+            tokio::task::spawn_blocking(move || {
+                for page in 1..=8 {
+                    let page = format!("{history}&before={}", page * 100);
+                    Http::new(&address).get_json(&page, &token);
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.expect("all pages");
+    }
 }
 
 impl Worker {

@@ -190,8 +190,8 @@ async fn a_caller_who_goes_away_does_not_free_the_turn_of_running_work() {
     let auth = Auth { hash_concurrency: 1, hash_queue: 0, ..quick() };
     let passwords = Passwords::new(&auth).unwrap();
     let (finish, finished) = std::sync::mpsc::channel::<()>();
-    let params = passwords.params();
-    let mut call = Box::pin(passwords.in_turn(params, move |_| finished.recv()));
+    let argon2 = argon2::Argon2::from(passwords.params());
+    let mut call = Box::pin(passwords.in_turn(argon2, move |_, _| finished.recv()));
     assert!(std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
     drop(call);
     let refused = passwords.verify(secret("password"), None).await;

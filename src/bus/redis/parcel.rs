@@ -58,7 +58,7 @@ impl Parcel {
         let loss;
         let (kind, body) = match content {
             Content::Frame(frame) => {
-                (if frame.ephemeral { EPHEMERAL } else { FRAME }, frame.text.as_bytes())
+                (frame.typing.map_or(FRAME, |_| EPHEMERAL), frame.text.as_bytes())
             }
             Content::Loss(since) => {
                 let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -76,7 +76,7 @@ impl Queue {
     pub fn push(&self, to: UserId, frame: Frame) {
         let mut waiting = self.lock();
         // Typing is worth nothing once Redis is back.
-        if waiting.closed || waiting.down && frame.ephemeral {
+        if waiting.closed || waiting.down && frame.typing.is_some() {
             drop(waiting);
             self.metrics.dropped.increment(1);
             return;
@@ -88,7 +88,7 @@ impl Queue {
             let Some((since, to, frame)) = waiting.frames.pop_front() else { break };
             waiting.bytes -= size(&frame);
             dropped += 1;
-            if !frame.ephemeral {
+            if frame.typing.is_none() {
                 waiting.lose(to, since, self.frames);
             }
         }

@@ -1,5 +1,6 @@
 //! `GET /ws/{user_id}`: from an HTTP request to a running session.
 
+mod farewell;
 mod handshake;
 mod metered;
 mod session;
@@ -34,7 +35,7 @@ use session::{Bounds, SessionLoop};
 
 /// Small, because a socket zero-fills its read buffer at every read and keeps it as long as it
 /// lives: with 128 KiB, the library's default, an idle session costs 127 KiB (measured).
-const READ_BUFFER: usize = 2048;
+const READ_BUFFER: usize = 1024;
 
 /// Grows only when something is written, and is flushed when it is full.
 const WRITE_BUFFER: usize = 4096;
@@ -139,16 +140,17 @@ pub async fn upgrade(
                     WebSocketStream::from_raw_socket(stream, Role::Server, Some(sessions.socket))
                         .await;
                 let (session, dispatch) = (Arc::clone(&session), Arc::clone(&dispatch));
-                let session =
-                    SessionLoop::new(socket, session, dispatch, sessions.bounds, rate, expires)
-                        .run();
+                let mut session =
+                    SessionLoop::new(socket, session, dispatch, sessions.bounds, rate, expires);
                 // A session that panics must leave the hub like any other.
-                AssertUnwindSafe(session).catch_unwind().await.unwrap_or(CloseReason::Failed)
+                let run = AssertUnwindSafe(session.run()).catch_unwind();
+                run.await.unwrap_or(CloseReason::Failed)
             }
             _ => CloseReason::Client,
         };
         counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
-        dispatch.disconnect(&session, reason).await;
+        // On the heap, as in the loop: the task would have room for it as long as it lives.
+        Box::pin(dispatch.disconnect(&session, reason)).await;
     });
 
     let mut response = Response::builder()

@@ -12,16 +12,19 @@ use std::{
 use futures_util::{FutureExt, SinkExt, StreamExt, poll};
 use metrics::counter;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Bytes, Message, Utf8Bytes, protocol::CloseFrame},
+    tungstenite::{self, Bytes, Message, Utf8Bytes},
 };
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::metered::Metered;
+use super::{
+    farewell::{CLOSE_WAIT, farewell},
+    metered::Metered,
+};
 use crate::{
     code::{Code, Refusal},
     config,
@@ -30,9 +33,6 @@ use crate::{
     rate::{SharedRate, whole_seconds},
     wire::{Frame, client_id_of},
 };
-
-/// How long the client gets to answer a close frame before the connection is dropped.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// How many frames a session may send in a row before others get their turn: one that has always
 /// more would otherwise keep its thread from them.
@@ -123,8 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
     }
 
-    /// Runs until the session ends.
-    pub async fn run(mut self) -> CloseReason {
+    /// Runs until the session ends; not to be called again. By reference, because a future has
+    /// room for what is moved into it twice.
+    pub async fn run(&mut self) -> CloseReason {
         let mut in_a_row = 0;
         let reason = loop {
             let result = match poll_fn(|cx| self.poll_turn(cx)).await {
@@ -144,15 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 break reason;
             }
         };
-        match reason {
-            // The answer to the client's close frame may still be queued.
-            CloseReason::Client => {
-                let flush = SinkExt::<Message>::flush(&mut self.socket);
-                let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
-            }
-            // On the heap, because every idle session would carry the space for its end.
-            _ => Box::pin(self.close(reason)).await,
-        }
+        // On the heap, because every idle session would carry the space for its end.
+        Box::pin(self.close(reason)).await;
         reason
     }
 
@@ -165,6 +159,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
             if turn.is_ready() {
                 return turn;
             }
+        }
+        if let Some(due) = self.session.outbox().typing_due()
+            && Instant::from_std(due) < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(due.into());
         }
         self.timer.as_mut().poll(cx).map(|()| Turn::Time)
     }
@@ -316,6 +315,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     /// Sends what is owed, and says why the session ends.
     async fn close(&mut self, reason: CloseReason) {
+        if reason == CloseReason::Client {
+            // The answer to the client's close frame may still be queued.
+            let flush = SinkExt::<Message>::flush(&mut self.socket);
+            let _ = tokio::time::timeout(CLOSE_WAIT, flush).await;
+            return;
+        }
         self.session.outbox().close(reason);
         // After a hole, nothing more.
         if reason != CloseReason::SlowClient && !self.cut {
@@ -325,21 +330,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 return;
             }
         }
-        let _ = tokio::time::timeout(CLOSE_WAIT, self.farewell(reason)).await;
-    }
-
-    /// Waits for the client to agree: dropping a connection with unread input would reset it,
-    /// and the client might never see the reason.
-    async fn farewell(&mut self, reason: CloseReason) -> Result<(), tungstenite::Error> {
-        let frame = CloseFrame { code: reason.code().into(), reason: reason.message().into() };
-        self.socket.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = self.socket.next().await {}
-        let stream = self.socket.get_mut().unmetered();
-        stream.shutdown().await?;
-        // After a protocol error the socket no longer reads; its stream still does.
-        let mut discard = [0; 1024];
-        while stream.read(&mut discard).await? > 0 {}
-        Ok(())
+        farewell(&mut self.socket, reason).await;
     }
 
     async fn write_rest(&mut self) -> Result<(), CloseReason> {
@@ -370,16 +361,18 @@ async fn unless_stalled<T>(
     let mut write = std::pin::pin!(write);
     let result = match poll!(write.as_mut()) {
         Poll::Ready(result) => result,
-        Poll::Pending => tokio::select! {
-            biased;
-            result = write => result,
-            () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => {
-                return Err(CloseReason::SlowClient);
-            }
-            () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
-                return Err(CloseReason::SlowClient);
-            }
-        },
+        // On the heap, because it is rare, and every idle session would carry the space for it.
+        Poll::Pending => {
+            let stalled = async {
+                tokio::select! {
+                    biased;
+                    result = write => Some(result),
+                    () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => None,
+                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => None,
+                }
+            };
+            Box::pin(stalled).await.ok_or(CloseReason::SlowClient)?
+        }
     };
     result.map_err(|_| CloseReason::Client)
 }

@@ -1,6 +1,10 @@
 //! The order and the bounds of what waits.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Wake, Waker},
+};
 
 use confab_plugin::{User, UserId, testkit};
 use futures_util::task::noop_waker_ref;
@@ -8,6 +12,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::*;
 use crate::{
+    code::{Code, Refusal},
+    hub::{Session, Ticket},
     store::{Conversation, Timestamp},
     wire::Place,
 };
@@ -32,7 +38,12 @@ fn limits(frames: usize, bytes: u64) -> config::Limits {
 }
 
 fn frame(text: &str, ephemeral: bool) -> Frame {
-    Frame { text: Utf8Bytes::from(text.to_owned()), ephemeral, place: None }
+    let typing = ephemeral.then(testkit::bob);
+    Frame { text: Utf8Bytes::from(text.to_owned()), typing, place: None }
+}
+
+fn typing(sender: u128, text: &str) -> Frame {
+    Frame { typing: Some(UserId::from_u128(sender)), ..frame(text, true) }
 }
 
 fn take(session: &Session) -> Option<(Vec<String>, Option<CloseReason>)> {
@@ -62,8 +73,8 @@ fn ephemeral_frames_go_first_and_then_the_session() {
 #[test]
 fn a_flood_of_ephemeral_frames_fills_a_part_only() {
     for session in [session(40, 100_000), session(4000, 400)] {
-        for _ in 0..1000 {
-            session.outbox().push(frame("ten bytes.", true));
+        for sender in 0..1000 {
+            session.outbox().push(typing(sender, "ten bytes."));
         }
         for n in 0..10 {
             session.outbox().push(frame(&format!("message {n}"), false));
@@ -72,6 +83,76 @@ fn a_flood_of_ephemeral_frames_fills_a_part_only() {
         assert_eq!((frames.len(), closing), (20, None));
         assert_eq!(frames[19], "message 9");
     }
+}
+
+#[test]
+fn a_newer_typing_takes_the_place_of_the_same_senders_older() {
+    let limits = limits(8, 1000);
+    let backlog = Arc::new(Backlog::new(&limits));
+    let session = session_of(&limits, &backlog);
+    session.outbox().push(typing(1, "one on"));
+    let once = backlog.bytes();
+    for _ in 0..1000 {
+        session.outbox().push(typing(1, "one on"));
+    }
+    assert_eq!(backlog.bytes(), once, "a flood of one sender is one frame");
+    session.outbox().push(typing(2, "two on"));
+    session.outbox().push(frame("m1", false));
+    session.outbox().push(typing(1, "one off"));
+    session.outbox().push(frame("m2", false));
+    let (frames, _) = take(&session).unwrap();
+    assert_eq!(frames, ["two on", "m1", "one off", "m2"], "true when it was sent");
+    assert!(take(&session).is_none());
+    assert_eq!(backlog.bytes(), 0);
+}
+
+#[test]
+fn a_place_that_is_held_already_is_kept_when_the_part_is_full() {
+    let session = session(8, 1000);
+    for sender in 1..4 {
+        session.outbox().push(typing(sender, &format!("{sender} on")));
+    }
+    session.outbox().push(typing(1, "1 off"));
+    let (mut frames, _) = take(&session).unwrap();
+    frames.sort();
+    assert_eq!(frames, ["1 off", "2 on"], "two are a quarter");
+}
+
+#[test]
+fn typing_by_itself_is_sent_now_and_then() {
+    struct Wakes(AtomicUsize);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&wakes));
+    let session = session(100, 10_000);
+    let outbox = session.outbox();
+    let poll = || match outbox.poll_take(&mut Context::from_waker(&waker)) {
+        Poll::Ready(out) => out.frames.iter().map(|f| f.text.to_string()).collect(),
+        Poll::Pending => Vec::new(),
+    };
+    let hour = Duration::from_secs(3600);
+    assert!(poll().is_empty() && outbox.typing_due().is_none());
+    outbox.push(typing(1, "first"));
+    assert_eq!(poll(), ["first"], "at once");
+    assert!(poll().is_empty());
+    // As if it had been sent just now, however slow this machine is.
+    outbox.lock().typing.due = Some(Instant::now() + hour);
+    for _ in 0..1000 {
+        outbox.push(typing(1, "second"));
+        assert!(poll().is_empty());
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2, "the task waits for its time, not for each");
+    outbox.push(frame("message", false));
+    assert_eq!(poll(), ["second", "message"], "in company it goes at once");
+    outbox.push(typing(1, "third"));
+    assert!(outbox.typing_due().is_some());
+    outbox.lock().typing.due = Some(Instant::now());
+    assert_eq!(poll(), ["third"]);
+    assert_eq!(outbox.typing_due(), None);
 }
 
 #[test]

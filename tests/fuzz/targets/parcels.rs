@@ -10,7 +10,7 @@ pub fn run(data: &[u8]) {
             assert_eq!(written, data);
             if let Content::Frame(frame) = &parcel.content {
                 assert!(frame.text.starts_with('{') && frame.text.ends_with('}'));
-                assert!(!frame.ephemeral || frame.place.is_none());
+                assert!(frame.typing.is_none() || frame.place.is_none());
             }
         }
         Err(malformed) => assert!(!malformed.0.is_empty()),

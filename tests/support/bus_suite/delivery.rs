@@ -106,7 +106,7 @@ pub async fn ephemeral_frames_are_known_as_such<B: Backend>() {
     }
     b.wait_for(ann, 1, 2).await;
     let flags: Vec<bool> =
-        b.here.inbox(ann, SessionId(1)).iter().map(|frame| frame.ephemeral).collect();
+        b.here.inbox(ann, SessionId(1)).iter().map(|frame| frame.typing.is_some()).collect();
     assert_eq!(flags, [true, false]);
 }
 
