@@ -91,6 +91,9 @@ pub(super) const PATHS: [(&str, &str); 8] = [
     ("bus.redis", "url_file"),
 ];
 
+/// Checks one item of a list: the end of a sentence that begins with it.
+type Check = fn(&str) -> Result<(), String>;
+
 /// Checks the values of one layer, whose types are known to be right.
 pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -126,7 +129,7 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
         }
     }
     let network = |text: &str| text.parse::<Network>().map(|_| ());
-    let lists: [(&str, fn(&str) -> Result<(), String>); 2] =
+    let lists: [(&str, Check); 2] =
         [("allowed_origins", web_origin::check), ("trusted_proxies", network)];
     for (key, check) in lists {
         let items = get("server", key).and_then(Value::as_array);
