@@ -11,7 +11,7 @@ use std::{
 };
 
 use confab::{
-    bus::{Bus, Deliver, Envelope, redis::RedisBus},
+    bus::{Bus, Deliver, Envelope, Way, redis::RedisBus},
     config,
     wire::Frame,
 };
@@ -70,7 +70,12 @@ async fn run() {
         settled += b.missed().await.len();
     }
     let frame = Frame::received(format!("{{\"{}\"}}", "x".repeat(250)).into(), false);
-    let envelope = |n: usize| Envelope { to: users[n % USERS], except: None, frame: frame.clone() };
+    let envelope = |n: usize| Envelope {
+        to: users[n % USERS],
+        except: None,
+        frame: frame.clone(),
+        way: Way::Local,
+    };
 
     let mut times = Vec::with_capacity(ROUNDS);
     for round in 0..ROUNDS {

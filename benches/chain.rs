@@ -48,7 +48,7 @@ impl Definition for PassThrough {
 }
 
 fn main() {
-    let metrics = confab::telemetry::start_metrics().expect("the first recorder");
+    let metrics = confab::exposition::start().expect("the first recorder");
     // As the daemon does: without it histograms would grow.
     std::thread::spawn(move || {
         loop {

@@ -2,36 +2,37 @@
 
 use std::{
     fmt,
-    io::Write,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::Admission,
+    announce::announce,
     auth::{Accounts, KeyError, Keys, Passwords, Tokens, secret_key_beside},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
     config::{Config, Fingerprint, Loaded, Sources},
+    descriptors,
     directory::Directory,
-    dispatch::{Dispatch, DispatchBots, Sequencer},
+    dispatch::{self, Dispatch, DispatchBots, Sequencer},
+    exposition::{self, Exposition},
     http::{self, Access, Serving, State, Told},
     hub::Hub,
+    listeners::Listeners,
     reload::{self, Reloads},
     shutdown,
-    store::{Store, mongo::MongoStore, sqlite::SqliteStore},
+    store::{MeteredStore, Store, mongo::MongoStore, sqlite::SqliteStore},
+    systemd::{Inherited, Manager, Parts, Pulses, control, watchdog},
     telemetry::{self, LogLevel},
     tls,
 };
-
-/// Connections to the admin listener: a scraper, a health check, and some room.
-const ADMIN_CONNECTIONS: usize = 64;
-
-/// File descriptors for the store, the log, the runtime.
-const OTHER_DESCRIPTORS: usize = 128;
 
 /// What plugins get to finish, and then the store, even when sessions have used up the grace.
 const LAST_GRACE: Duration = Duration::from_secs(5);
@@ -54,35 +55,44 @@ impl AppError {
     }
 }
 
-/// Runs the daemon until a signal stops it.
+/// Runs the daemon until a signal stops it, on the sockets that were `inherited`, if any.
 ///
 /// # Errors
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
-pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
-    let (config, certificate) = (loaded.config, loaded.certificate);
+pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(), AppError> {
+    let Loaded { config, certificate, warnings, .. } = loaded;
     let log = telemetry::start_log(&config.log);
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         reload::warn(&Told::from(warning.as_ref()));
     }
-    let metrics = telemetry::start_metrics().map_err(AppError::new)?;
+    let metrics = exposition::start().map_err(AppError::new)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
     }
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
     let level = log.level.clone();
+    let host = Host { inherited, manager: Arc::new(Manager::find().map_err(AppError::new)?) };
     let ended = runtime.block_on(async {
-        Daemon::start(config, certificate, sources, level, metrics).await?.run().await
+        Daemon::start((config, certificate), sources, level, metrics, host).await?.run().await
     });
     // A thread that waits for a file that never comes must not keep the process.
     runtime.shutdown_timeout(LAST_GRACE);
     ended
 }
 
+/// What the service manager gives, and where it is told.
+struct Host {
+    inherited: Inherited,
+    manager: Arc<Manager>,
+}
+
 /// The parts of a running daemon, in the order in which they are stopped.
 struct Daemon {
     config: Arc<Config>,
+    manager: Arc<Manager>,
+    pulses: Pulses,
     stop: CancellationToken,
     listeners: TaskTracker,
     hub: Arc<Hub>,
@@ -96,22 +106,21 @@ struct Daemon {
 
 impl Daemon {
     async fn start(
-        config: Config,
-        certificate: Option<tls::Pair>,
+        (config, certificate): (Config, Option<tls::Pair>),
         sources: Sources,
         level: LogLevel,
         metrics: PrometheusHandle,
+        Host { inherited, manager }: Host,
     ) -> Result<Self, AppError> {
         let hangups = shutdown::hangups().map_err(AppError::new)?;
         shutdown::survive_file_limits().map_err(AppError::new)?;
         let config = Arc::new(config);
-        let connections = raise_descriptor_limit(config.limits.connections);
+        let connections = descriptors::raise_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
-        let public = bind("server.listen", config.server.listen)?;
-        let admin = bind("server.admin_listen", config.server.admin_listen)?;
-        let (public_address, admin_address) = (address(&public)?, address(&admin)?);
+        let Listeners { public, admin, public_address, admin_address } =
+            Listeners::open(&config.server, inherited).map_err(AppError)?;
 
-        let store = open_store(&config).await?;
+        let store: Arc<dyn Store> = Arc::new(MeteredStore::new(open_store(&config).await?));
         let tokens = load_tokens(&config).await?;
         let chain = Chain::build(&config.plugins, &sources.manifests, 1, None)
             .map_err(|errors| AppError(format!("the plugins cannot be built: {errors:?}")))?;
@@ -130,19 +139,21 @@ impl Daemon {
             sequencer,
             limits,
         ));
+        let poll = config.auth.account_poll.0;
+        let admission = Admission::new(Arc::clone(&store), directory, Arc::clone(&hub), poll);
+        let admission = Arc::new(admission);
         let bots: Arc<dyn Bots> = Arc::new(DispatchBots::new(&dispatch));
         dispatch.chain().start(&bots).await.map_err(AppError::new)?;
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::new(tokens));
-        let access = Arc::new(Access::new(&config.server));
-        let tls = certificate.map(tls::Server::new).transpose().map_err(AppError::new)?;
-        let tls = tls.map(Arc::new);
+        let access = Access::new(&config.server, certificate).map_err(AppError::new)?;
+        let access = Arc::new(access);
         let state = State::new(
             &config,
             Arc::clone(&dispatch),
             Arc::clone(&hub),
             Arc::clone(&store),
-            directory,
+            Arc::clone(&admission),
             accounts,
             Arc::clone(&access),
         );
@@ -156,7 +167,7 @@ impl Daemon {
             bots,
             level,
             access: Arc::clone(&access),
-            tls: tls.clone(),
+            manager: Arc::clone(&manager),
             stop: stop.clone(),
             end: upkeep.clone(),
         };
@@ -170,20 +181,25 @@ impl Daemon {
             store,
             upkeep,
             admin: TaskTracker::new(),
+            manager,
+            pulses: Pulses::default(),
             config,
         };
         let dispatch = Arc::clone(&daemon.dispatch);
-        let publish = move || dispatch.publish();
-        daemon.admin.spawn(telemetry::upkeep(metrics.clone(), publish, daemon.upkeep.clone()));
+        let metrics = Arc::new(Exposition::new(metrics, dispatch));
+        daemon.admin.spawn(Arc::clone(&metrics).upkeep(daemon.upkeep.clone()));
+        daemon.admin.spawn(exposition::watch_lag(daemon.upkeep.clone()));
+        telemetry::export_spans(&daemon.config.telemetry.otlp, &daemon.admin, &daemon.upkeep);
         let (dispatch, stop) = (Arc::clone(&daemon.dispatch), daemon.upkeep.clone());
         daemon.admin.spawn(async move { stop.run_until_cancelled(dispatch.catch_up()).await });
-        if let (Some(server), Some(files)) = (tls.clone(), daemon.config.server.tls.files()) {
-            let watch = tls::watch(server, files, daemon.config.server.tls.check_interval.0);
-            let stop = daemon.upkeep.clone();
-            daemon.admin.spawn(async move { stop.run_until_cancelled(watch).await });
-        }
-        daemon.serve_public(public, connections, (access, tls), Arc::new(state));
+        let stop = daemon.upkeep.clone();
+        daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
+        gauge!("confab_connections_max").set(connections as f64);
+        let (stop, watch) = (daemon.upkeep.clone(), access.watch(&daemon.config.server));
+        daemon.admin.spawn(async move { stop.run_until_cancelled(watch).await });
+        daemon.serve_public(public, connections, access, Arc::new(state));
         daemon.serve_admin(admin, metrics);
+        daemon.attend_manager()?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %public_address,
@@ -195,6 +211,7 @@ impl Daemon {
             "started"
         );
         announce(&daemon.config, public_address, admin_address);
+        daemon.manager.ready(format!("listening on {public_address}"));
         Ok(daemon)
     }
 
@@ -202,14 +219,14 @@ impl Daemon {
         &self,
         listener: TcpListener,
         connections: usize,
-        (access, tls): (Arc<Access>, Option<Arc<tls::Server>>),
+        access: Arc<Access>,
         state: Arc<State>,
     ) {
         let serving = Serving {
             listener,
             connections,
             access: Some(access),
-            tls: tls.map(|tls| Arc::clone(tls.config())),
+            pulse: Arc::clone(&self.pulses.public),
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
         };
@@ -221,16 +238,15 @@ impl Daemon {
     }
 
     /// The admin listener stays until the very end, so that the drain can be watched.
-    fn serve_admin(&self, listener: TcpListener, metrics: PrometheusHandle) {
+    fn serve_admin(&self, listener: TcpListener, metrics: Arc<Exposition>) {
         let serving = Serving {
             listener,
-            connections: ADMIN_CONNECTIONS,
+            connections: descriptors::ADMIN_CONNECTIONS,
             access: None,
-            tls: None,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
+            pulse: Arc::clone(&self.pulses.admin),
             endpoint: http::admin::routes(
-                metrics,
-                Arc::clone(&self.dispatch),
+                Arc::new(move || metrics.text()),
                 Arc::clone(&self.store),
                 Arc::clone(&self.hub),
                 Arc::clone(&self.reloads) as _,
@@ -244,11 +260,41 @@ impl Daemon {
         });
     }
 
+    /// The control socket, the watchdog and the line of status, where there is a manager.
+    fn attend_manager(&self) -> Result<(), AppError> {
+        if let Some(path) = control::path() {
+            let listener = control::listen(&path).map_err(|error| {
+                AppError(format!("the control socket {} fails: {error}", path.display()))
+            })?;
+            let (stop, upkeep) = (self.stop.clone(), self.upkeep.clone());
+            let endpoint = http::control::routes(Arc::clone(&self.reloads) as _);
+            self.admin.spawn(async move {
+                let result = http::serve_local(listener, endpoint, upkeep.cancelled()).await;
+                ended("control", result, &stop);
+            });
+        }
+        if let Some(time) = watchdog::wanted() {
+            let parts = Parts {
+                pulses: self.pulses.clone(),
+                dispatch: Arc::clone(&self.dispatch),
+                store: Arc::clone(&self.store),
+            };
+            let watched = parts.watched(&self.stop);
+            watchdog::start(time, &Handle::current(), watched, watchdog::beat)
+                .map_err(AppError::new)?;
+        }
+        let (manager, hub) = (Arc::clone(&self.manager), Arc::clone(&self.hub));
+        let upkeep = self.upkeep.clone();
+        self.admin.spawn(async move { manager.follow(|| hub.len(), &upkeep).await });
+        Ok(())
+    }
+
     async fn run(self) -> Result<(), AppError> {
         self.stop.cancelled().await;
         let (started, grace) = (Instant::now(), self.config.server.drain_grace.0);
         let sessions = self.hub.len();
         tracing::info!(sessions, grace = %self.config.server.drain_grace, "draining");
+        self.manager.stopping(sessions, grace + 4 * LAST_GRACE);
         let left = || grace.saturating_sub(started.elapsed());
 
         self.listeners.close();
@@ -323,6 +369,7 @@ fn start_bus(
     store: &Arc<dyn Store>,
 ) -> Result<BusParts, AppError> {
     if config.bus.redis.url.is_some() {
+        dispatch::describe_node_metrics();
         let sequencer = Arc::new(Sequencer::new(Arc::clone(hub) as _, Arc::clone(store)));
         let bus = RedisBus::start(&config.bus.redis, Arc::clone(&sequencer) as _);
         return Ok((Arc::new(bus.map_err(AppError::new)?), Some(sequencer)));
@@ -334,51 +381,6 @@ fn start_bus(
         );
     }
     Ok((Arc::new(LocalBus::new(Arc::clone(hub) as _)), None))
-}
-
-/// Takes all the file descriptors that the system allows. Returns how many connections there can
-/// be of those wanted: the store, the log and the admin listener must never go without.
-fn raise_descriptor_limit(wanted: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = if raised.is_ok() { maximum } else { current };
-    let Some(limit) = limit else { return wanted };
-    let connections = connections_within(limit, wanted);
-    if connections < wanted {
-        tracing::warn!(
-            limit,
-            wanted,
-            connections,
-            "fewer file descriptors than limits.connections needs, so fewer connections: raise \
-             LimitNOFILE or ulimit -n"
-        );
-    }
-    connections
-}
-
-/// What is left for connections of so many file descriptors.
-fn connections_within(limit: u64, wanted: usize) -> usize {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let others = (ADMIN_CONNECTIONS + OTHER_DESCRIPTORS).min(limit / 2);
-    wanted.min(limit - others).max(1)
-}
-
-fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    http::bind(address).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another program uses it: choose another address",
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one"
-            }
-            _ => "choose another address",
-        };
-        AppError(format!("{key} = \"{address}\" cannot be listened on ({error}): {hint}"))
-    })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
-    listener.local_addr().map_err(AppError::new)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -394,22 +396,4 @@ fn ended(listener: &'static str, result: std::io::Result<()>, stop: &Cancellatio
         tracing::error!(listener, %error, "a listener failed");
         stop.cancel();
     }
-}
-
-/// Tells people where to go; scripts may read the addresses here when a port was 0.
-fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
-    let scheme = if config.server.tls.files().is_some() { "https" } else { "http" };
-    let mut lines = format!(
-        "confab {}\n  listening on {scheme}://{public}\n  admin on     http://{admin}\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    if config.server.web {
-        lines += &format!("  chat at      {scheme}://{public}/\n");
-    }
-    lines += &match config.store.mongo.uri {
-        Some(_) => format!("  data in      MongoDB, {}\n", config.store.mongo.database),
-        None => format!("  data in      {}\n", config.store.path.display()),
-    };
-    // Nobody need be listening.
-    let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }

@@ -47,6 +47,10 @@ codes! {
     BadToken = "bad_token", 401;
     /// The token has expired: log in again.
     TokenExpired = "token_expired", 401;
+    /// The user's sessions were ended after the token was made: log in again.
+    SessionEnded = "session_ended", 401;
+    /// The account is disabled: its operator knows why.
+    AccountDisabled = "account_disabled", 403;
     /// The token belongs to another user than the path names.
     WrongUser = "wrong_user", 403;
     /// The page that asks is from a site that is not in `server.allowed_origins`.
@@ -57,6 +61,8 @@ codes! {
     NotFound = "not_found", 404;
     /// There is no such user.
     UnknownUser = "unknown_user", 404;
+    /// The user's account is deleted: nobody reads there any more.
+    UserDeleted = "user_deleted", 404;
     /// The path does not take this method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The user name belongs to another account.

@@ -9,10 +9,13 @@ pub mod bus;
 pub mod chain;
 pub mod code;
 pub mod config;
+pub mod latency;
 pub mod probe;
 pub mod rate;
 pub mod store;
 pub mod tls;
+pub mod trace;
+pub mod turns;
 pub mod values;
 pub mod wire;
 
@@ -22,6 +25,7 @@ pub mod directory;
 pub mod registry;
 
 // Floor 5: the way of an event, and who is connected.
+pub mod admission;
 pub mod dispatch;
 pub mod hub;
 
@@ -29,9 +33,14 @@ pub mod hub;
 pub mod http;
 
 // Floor 7: the daemon and its commands.
+pub mod announce;
 pub mod app;
 pub mod cli;
+pub mod descriptors;
+pub mod exposition;
+pub mod listeners;
 pub mod migrate;
 pub mod reload;
 pub mod shutdown;
+pub mod systemd;
 pub mod telemetry;

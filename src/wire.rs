@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::{
     code::{Code, Refusal},
     store::{ChangedBy, Changes, Conversation, Mark, Message, Timestamp},
+    trace::Trace,
 };
 use text::Text;
 
@@ -27,6 +28,8 @@ pub struct Frame {
     pub typing: Option<UserId>,
     /// A message's place in its conversation.
     pub place: Option<Place>,
+    /// The event that it tells of, for logs; none where it was fetched from the store.
+    pub trace: Trace,
 }
 
 /// Where a message stands in its conversation.
@@ -46,7 +49,7 @@ impl Frame {
     fn new(frame: &ServerFrame<'_>) -> Self {
         // These types hold only strings, numbers and lists, which always serialize.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        Self { text: text.into(), typing: None, place: None }
+        Self { text: text.into(), typing: None, place: None, trace: Trace::NONE }
     }
 
     /// A frame that another node made; an ephemeral one is of typing.
@@ -59,7 +62,7 @@ impl Frame {
             let sender = serde_json::from_str::<Sender>(&text);
             // No user has this id.
             let typing = sender.map_or(UserId::from_u128(0), |sender| sender.from);
-            return Self { text, typing: Some(typing), place: None };
+            return Self { text, typing: Some(typing), place: None, trace: Trace::NONE };
         }
         /// All of the frame but a message's place is ignored.
         #[derive(Deserialize)]
@@ -76,7 +79,12 @@ impl Frame {
             let conversation = Conversation::between(first.parse().ok()?, second.parse().ok()?);
             Some(Place { conversation, seq, from, at })
         });
-        Self { text, typing: None, place }
+        Self { text, typing: None, place, trace: Trace::NONE }
+    }
+
+    /// The same, told of in logs as part of this event.
+    pub fn traced(self, trace: Trace) -> Self {
+        Self { trace, ..self }
     }
 
     /// A stored message: the sender's acknowledgement and the recipient's delivery.

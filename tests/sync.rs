@@ -10,7 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use confab::{
     config::{self, MongoLayout},
     store::{
-        Account, ChangedBy, NewMark, NewMessage, Store, Timestamp, mongo::MongoStore,
+        Account, ChangedBy, NewMark, NewMessage, Standing, Store, Timestamp, mongo::MongoStore,
         sqlite::SqliteStore,
     },
 };
@@ -63,6 +63,7 @@ async fn fill(daemon: &Daemon, user: UserId) -> Vec<UserId> {
             display_name: None,
             password_hash: "none".into(),
             created_at: at,
+            standing: Standing::default(),
         };
         accounts.push(store.create_account(account));
         let content = Arc::from("hello");

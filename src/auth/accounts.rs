@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use crate::{
     config::Secret,
-    store::{Account, Store, StoreError, Timestamp},
+    store::{Account, AccountChange, Standing, Store, StoreError, Timestamp},
 };
 
 use super::{
@@ -31,6 +31,8 @@ pub enum AuthError {
     UsernameTaken,
     /// No such user, or not their password: which of them is not told.
     BadCredentials,
+    /// The password is right, and the account disabled.
+    Disabled,
     /// The new password is not acceptable.
     Password(PasswordProblem),
     /// Too many wait for a password hash; worth another try in a moment.
@@ -41,11 +43,16 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// The words of [`reason`](Self::reason).
+    pub const REASONS: [&'static str; 5] =
+        ["username_taken", "bad_credentials", "bad_password", "overloaded", "unavailable"];
+
     /// A stable word for metrics and the log.
     pub const fn reason(&self) -> &'static str {
         match self {
             AuthError::UsernameTaken => "username_taken",
             AuthError::BadCredentials => "bad_credentials",
+            AuthError::Disabled => "account_disabled",
             AuthError::Password(_) => "bad_password",
             AuthError::Overloaded => "overloaded",
             AuthError::Unavailable(_) => "unavailable",
@@ -59,6 +66,7 @@ impl fmt::Display for AuthError {
         match self {
             AuthError::UsernameTaken => f.write_str("the username is taken"),
             AuthError::BadCredentials => f.write_str("the username or the password is wrong"),
+            AuthError::Disabled => f.write_str("the account is disabled"),
             AuthError::Password(problem) => problem.fmt(f),
             AuthError::Overloaded => f.write_str("too many logins at once; try again in a moment"),
             AuthError::Unavailable(_) => f.write_str("accounts are unavailable; try again later"),
@@ -106,7 +114,7 @@ impl Accounts {
     /// Makes an account, durably, and a token for it. The caller has checked `display_name`.
     ///
     /// # Errors
-    /// Every [`AuthError`] but [`AuthError::BadCredentials`]. A name that is taken is refused
+    /// Every [`AuthError`] but [`AuthError::BadCredentials`] and [`AuthError::Disabled`]. A name that is taken is refused
     /// before a hash is computed.
     pub async fn register(
         &self,
@@ -123,7 +131,8 @@ impl Accounts {
     /// given is no username: it costs the same work as an unknown one.
     ///
     /// # Errors
-    /// [`AuthError::BadCredentials`], [`AuthError::Overloaded`], [`AuthError::Unavailable`].
+    /// [`AuthError::BadCredentials`], [`AuthError::Disabled`], [`AuthError::Overloaded`],
+    /// [`AuthError::Unavailable`].
     pub async fn login(
         &self,
         username: Option<Username>,
@@ -132,6 +141,33 @@ impl Accounts {
         let result = self.try_login(username, password).await;
         count("login", &result);
         result
+    }
+
+    /// Gives a user who knows their password another one, and ends all their sessions: the
+    /// account as it now is, and a token for it. The caller tells this to the sessions here.
+    ///
+    /// # Errors
+    /// [`AuthError::BadCredentials`] also when the sessions were ended meanwhile; every other but
+    /// [`AuthError::UsernameTaken`].
+    pub async fn change_password(
+        &self,
+        user: UserId,
+        current: Secret,
+        new: Secret,
+    ) -> Result<(Account, Token), AuthError> {
+        let result = self.try_change_password(user, current, new).await;
+        count("password", &result);
+        result
+    }
+
+    /// Ends all sessions of a user, and with them their tokens: the account as it now is. The
+    /// caller tells this to the sessions here.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`]; [`AuthError::BadCredentials`] when the account is gone.
+    pub async fn end_sessions(&self, user: UserId) -> Result<Account, AuthError> {
+        let changed = self.store.change_account(user, AccountChange::EndSessions).await?;
+        changed.ok_or(AuthError::BadCredentials)
     }
 
     /// How many hashes were computed.
@@ -156,9 +192,10 @@ impl Accounts {
             display_name,
             password_hash: self.passwords.hash(password).await?.into(),
             created_at: Timestamp::now(),
+            standing: Standing::default(),
         };
         self.store.create_account(account.clone()).await?;
-        let token = self.issue(account.id).await?;
+        let token = self.issue(&account).await?;
         Ok((account, token))
     }
 
@@ -178,17 +215,43 @@ impl Accounts {
             (None, _) | (_, Verified::No) => return Err(AuthError::BadCredentials),
             (Some(account), Verified::Yes | Verified::YesRehash) => account,
         };
+        if account.standing.disabled.is_some() {
+            return Err(AuthError::Disabled);
+        }
         if verified == Verified::YesRehash {
             self.rehash(&mut account, password).await;
         }
-        let token = self.issue(account.id).await?;
+        let token = self.issue(&account).await?;
+        Ok((account, token))
+    }
+
+    async fn try_change_password(
+        &self,
+        user: UserId,
+        current: Secret,
+        new: Secret,
+    ) -> Result<(Account, Token), AuthError> {
+        self.passwords.check_new(&new).map_err(AuthError::Password)?;
+        let account = self.store.account_by_id(user).await?.ok_or(AuthError::BadCredentials)?;
+        let stored = Some(Arc::clone(&account.password_hash));
+        if self.passwords.verify(current, stored).await? == Verified::No {
+            return Err(AuthError::BadCredentials);
+        }
+        let hash = self.passwords.hash(new).await?.into();
+        let change = AccountChange::Password { hash, epoch: Some(account.standing.epoch) };
+        let changed = self.store.change_account(user, change).await?;
+        let account = changed.ok_or(AuthError::BadCredentials)?;
+        if account.standing.disabled.is_some() {
+            return Err(AuthError::Disabled);
+        }
+        let token = self.issue(&account).await?;
         Ok((account, token))
     }
 
     /// On the blocking pool, because RSA takes milliseconds.
-    async fn issue(&self, user: UserId) -> Result<Token, AuthError> {
-        let tokens = Arc::clone(&self.tokens);
-        let issued = tokio::task::spawn_blocking(move || tokens.issue(user)).await;
+    async fn issue(&self, account: &Account) -> Result<Token, AuthError> {
+        let (tokens, user, epoch) = (Arc::clone(&self.tokens), account.id, account.standing.epoch);
+        let issued = tokio::task::spawn_blocking(move || tokens.issue(user, epoch)).await;
         Ok(issued.map_err(|why| AuthError::Unavailable(why.to_string()))??)
     }
 

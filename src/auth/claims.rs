@@ -28,7 +28,7 @@ pub(super) struct Header<'a> {
     pub b64: bool,
 }
 
-/// The claims of a foreign token. All are required; a key given twice is an error.
+/// The claims of a foreign token. All but `epoch` are required; a key given twice is an error.
 #[derive(Deserialize)]
 pub(super) struct Read<'a> {
     #[serde(borrow)]
@@ -42,6 +42,9 @@ pub(super) struct Read<'a> {
     pub nbf: u64,
     #[serde(deserialize_with = "date")]
     pub exp: u64,
+    /// Missing in the first epoch.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// The claims of a token of ours.
@@ -53,6 +56,12 @@ pub(super) struct Written<'a> {
     pub iat: u64,
     pub nbf: u64,
     pub exp: u64,
+    #[serde(skip_serializing_if = "is_first")]
+    pub epoch: u64,
+}
+
+fn is_first(epoch: &u64) -> bool {
+    *epoch == 0
 }
 
 /// For whom a token is: one or several.

@@ -23,7 +23,19 @@ pub use token::{Claims, Clock, IssueError, MAX_TOKEN_BYTES, Token, TokenError, T
 
 /// Tells the metrics recorder what this module's metrics mean.
 pub fn describe_metrics() {
-    metrics::describe_counter!(accounts::ATTEMPTS, "Logins and registrations, by call and result.");
+    metrics::describe_counter!(
+        accounts::ATTEMPTS,
+        metrics::Unit::Count,
+        "Logins and registrations, by call and result."
+    );
+    // So that a first one is seen as a change.
+    for call in ["register", "login"] {
+        for result in AuthError::REASONS.into_iter().chain(["ok"]) {
+            metrics::counter!(accounts::ATTEMPTS, "call" => call, "result" => result).increment(0);
+        }
+    }
+    // Registered, so that it is told from the start.
+    let _ = metrics::histogram!(password::HASH_DURATION);
     metrics::describe_histogram!(
         password::HASH_DURATION,
         metrics::Unit::Seconds,

@@ -50,6 +50,10 @@ pub struct Token {
 pub struct Claims {
     /// Whose token it is.
     pub user: UserId,
+    /// In which epoch of the account it was made: [`Standing::admits`] says whether it still is.
+    ///
+    /// [`Standing::admits`]: crate::store::Standing::admits
+    pub epoch: u64,
     /// When it was made.
     pub issued: Timestamp,
     /// When it expires; a session ends then. For `auth.leeway` longer, [`Tokens::verify`] still
@@ -85,6 +89,20 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Every error.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Algorithm,
+        Self::Header,
+        Self::Signature,
+        Self::Issuer,
+        Self::Audience,
+        Self::Subject,
+        Self::Lifetime,
+        Self::NotYetValid,
+        Self::Expired,
+    ];
+
     /// A stable word for metrics and the log.
     pub const fn reason(self) -> &'static str {
         match self {
@@ -145,12 +163,14 @@ impl Tokens {
         }
     }
 
-    /// A new token for `user`, good from now on. RSA takes milliseconds, too long for an async
+    /// A new token for `user`, good from now on and for this epoch of the account alone: the one
+    /// that was read before the password was checked, so that what ends the sessions meanwhile
+    /// ends this one too. RSA takes milliseconds, too long for an async
     /// thread; the other algorithms take microseconds.
     ///
     /// # Errors
     /// When the key cannot sign; loading it has tried that already.
-    pub fn issue(&self, user: UserId) -> Result<Token, IssueError> {
+    pub fn issue(&self, user: UserId, epoch: u64) -> Result<Token, IssueError> {
         let now = u64::try_from((self.clock)().0 / 1000).unwrap_or_default();
         let expires_in = self.lifetime.as_secs();
         let claims = Written {
@@ -160,6 +180,7 @@ impl Tokens {
             iat: now,
             nbf: now,
             exp: now.saturating_add(expires_in),
+            epoch,
         };
         let claims = serde_json::to_vec(&claims).map_err(|why| IssueError(why.to_string()))?;
         let header = format!(r#"{{"typ":"JWT","alg":"{}"}}"#, self.keys.algorithm());
@@ -173,7 +194,8 @@ impl Tokens {
         Ok(Token { text: text.into(), expires_in })
     }
 
-    /// Whose token it is, if it is one of ours and good now.
+    /// Whose token it is, if it is one of ours and its time is now. Whether the account still
+    /// takes it, only the account knows.
     ///
     /// # Errors
     /// Why it is refused. [`TokenError::Expired`] only when nothing else is wrong with it.
@@ -227,7 +249,8 @@ impl Tokens {
         if now >= expires.saturating_add(leeway) {
             return Err(TokenError::Expired);
         }
-        Ok(Claims { user, issued: Timestamp(millis(claims.iat)), expires: Timestamp(expires) })
+        let issued = Timestamp(millis(claims.iat));
+        Ok(Claims { user, epoch: claims.epoch, issued, expires: Timestamp(expires) })
     }
 }
 

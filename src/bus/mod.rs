@@ -22,6 +22,33 @@ pub struct Envelope {
     pub except: Option<SessionId>,
     /// What they get.
     pub frame: Frame,
+    /// How it came to this node.
+    pub way: Way,
+}
+
+/// How a frame came to the node that delivers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From this node itself.
+    Local,
+    /// From another node, over the bus.
+    Bus,
+    /// From the store, because the bus lost it.
+    Store,
+}
+
+impl Way {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Bus, Self::Store];
+
+    /// The label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Way::Local => "local",
+            Way::Bus => "bus",
+            Way::Store => "store",
+        }
+    }
 }
 
 /// A user of this node who may have missed what other nodes published.

@@ -108,6 +108,11 @@ impl Chain {
         self.generation
     }
 
+    /// The entries' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &**entry.name())
+    }
+
     /// Starts every plugin that was not started yet, in order, but for entries that are off.
     ///
     /// # Errors

@@ -5,7 +5,10 @@ use std::{any::Any, sync::Arc, time::Instant};
 use confab_plugin::{Context, Decision, Event, Outcome};
 
 use super::Chain;
-use crate::code::{Code, Refusal};
+use crate::{
+    code::{Code, Refusal},
+    trace::{self, Kind, Span, Trace},
+};
 
 /// An event that the `before` hooks let through, and that the `after` hooks have yet to see.
 ///
@@ -18,6 +21,9 @@ pub struct Passage {
     changed_by: Vec<Arc<str>>,
     started: Instant,
     finished: bool,
+    trace: Trace,
+    /// The request in whose course it is.
+    request: Option<u64>,
     kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -65,7 +71,8 @@ impl Passage {
     /// An event at the beginning of its way: no hook has seen it.
     pub fn begin(chain: Arc<Chain>, mut cx: Context, event: Event, started: Instant) -> Self {
         cx.generation = chain.generation();
-        Self { chain, cx, event, changed_by: Vec::new(), started, finished: false, kept: None }
+        let (changed_by, trace, request) = (Vec::new(), Trace::current(), Trace::request_span());
+        Self { chain, cx, event, changed_by, started, finished: false, trace, request, kept: None }
     }
 
     /// Runs the `before` hooks on the event.
@@ -103,6 +110,11 @@ impl Passage {
         &self.changed_by
     }
 
+    /// What ties together all that is logged of it.
+    pub fn trace(&self) -> Trace {
+        self.trace
+    }
+
     /// Its circumstances.
     pub fn context(&self) -> &Context {
         &self.cx
@@ -122,7 +134,31 @@ impl Passage {
         self.finished = true;
         let mut outcome = Outcome::new(decision, self.started.elapsed());
         outcome.changed_by = std::mem::take(&mut self.changed_by);
+        self.tell(&outcome);
         self.chain.after(&self.cx, &self.event, &outcome);
+    }
+}
+
+impl Passage {
+    /// Logs what became of it, and exports it where that is wanted.
+    fn tell(&self, outcome: &Outcome) {
+        tracing::debug!(
+            trace = %self.trace,
+            event = %self.event.kind(),
+            user = self.cx.user.as_ref().map(|user| tracing::field::display(user.id)),
+            outcome = outcome.decision.as_str(),
+            micros = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
+            "an event"
+        );
+        trace::export(self.trace, || Span {
+            id: self.request.map_or_else(|| self.trace.root(), |_| trace::random()),
+            parent: self.request,
+            name: self.event.kind().as_str().into(),
+            kind: if self.request.is_some() { Kind::Internal } else { Kind::Server },
+            took: outcome.elapsed,
+            failed: matches!(outcome.decision, Decision::Failed { .. }),
+            attributes: vec![("confab.outcome", outcome.decision.as_str().into())],
+        });
     }
 }
 

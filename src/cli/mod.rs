@@ -1,10 +1,13 @@
 //! The command line: one file a subcommand.
 
+mod backup;
 mod bench;
 mod check;
+mod completions;
 mod config;
 mod diff;
 mod explain;
+mod man;
 mod migrate;
 mod new_plugin;
 mod online;
@@ -12,10 +15,13 @@ mod option_rows;
 mod output;
 mod plugin;
 mod plugins;
+mod reload;
 mod schema;
 mod serve;
 mod stage;
 mod test;
+mod ticker;
+mod user;
 mod verify;
 
 pub use test::check_fixtures;
@@ -77,6 +83,10 @@ struct Cli {
 enum Command {
     /// Run the daemon; what is done without a command
     Serve,
+    /// Have the running daemon read its configuration again; fails when it is wrong, and tells all
+    /// that is
+    #[command(long_about = reload::ABOUT)]
+    Reload(reload::Reload),
     /// Check the configuration and tell all that is wrong with it
     Check {
         /// Also ask the store and the bus that it names whether the daemon could use them. Changes
@@ -108,9 +118,25 @@ enum Command {
     /// Copy what the embedded store keeps to MongoDB, or adopt a database of an earlier backend
     #[command(long_about = migrate::ABOUT)]
     Migrate(migrate::Migrate),
+    /// Make, list, disable and delete accounts, set passwords and end sessions, also beside a
+    /// running daemon
+    #[command(long_about = user::ABOUT)]
+    User(user::User),
+    /// Copy what the embedded store keeps to one file, also while the daemon runs
+    #[command(long_about = backup::ABOUT)]
+    Backup(backup::Backup),
+    /// Put a backup in the place of the embedded store of a daemon that is stopped
+    #[command(long_about = backup::restore::ABOUT)]
+    Restore(backup::restore::Restore),
     /// Measure a running server from the outside
     #[command(long_about = bench::ABOUT)]
     Bench(bench::Bench),
+    /// Print the completions of the command line for a shell
+    #[command(long_about = completions::ABOUT)]
+    Completions(completions::Completions),
+    /// Write the manual pages to a folder
+    #[command(long_about = man::ABOUT)]
+    Man(man::Man),
 }
 
 /// What every command takes.
@@ -138,7 +164,8 @@ struct Options {
 /// Exits with status 2 when they are wrong, with 0 when they ask for help or the version.
 pub fn run(manifests: &[Manifest]) -> ExitCode {
     let program = Cli::command().long_version(plugins::version(manifests));
-    let matches = plugin::with_commands(program, manifests).get_matches();
+    let program = plugin::with_commands(program, manifests);
+    let matches = program.clone().get_matches();
     if let Some(status) = plugin::run(&matches, manifests) {
         return status;
     }
@@ -162,6 +189,7 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
                 serve::run(loaded, sources.clone())
             })
         }
+        Command::Reload(what) => reload::run(&what),
         Command::Check { online, no_secrets } => {
             flags.no_secrets = no_secrets;
             with_config(&environment, &flags, manifests, |loaded| check::run(&loaded, online))
@@ -182,7 +210,18 @@ pub fn run(manifests: &[Manifest]) -> ExitCode {
         Command::Migrate(what) => {
             with_config(&environment, &flags, manifests, |loaded| migrate::run(&loaded, &what))
         }
+        Command::User(what) => {
+            with_config(&environment, &flags, manifests, |loaded| user::run(&loaded, what))
+        }
+        Command::Backup(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::run(&loaded.config, &what)
+        }),
+        Command::Restore(what) => with_config(&environment, &flags, manifests, |loaded| {
+            backup::restore::run(&loaded.config, &what)
+        }),
         Command::Bench(what) => bench::run(what),
+        Command::Completions(what) => completions::run(&what, program),
+        Command::Man(what) => man::run(&what, &program, manifests),
     }
 }
 

@@ -3,11 +3,13 @@
 use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
-use super::{document::Finding, log_level, network::Network, schema::quoted, tables, web_origin};
+use super::{
+    document::Finding, log_level, network::Network, schema::quoted, tables, telemetry, web_origin,
+};
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 69] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 73] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -15,6 +17,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 69] = [
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "leeway", "0s", "5m"),
+    ("auth", "account_poll", "10ms", "1m"),
     ("auth", "min_password_length", "1", "64"),
     ("auth", "argon2_memory", "8MiB", "1GiB"),
     ("auth", "argon2_iterations", "1", "100"),
@@ -67,6 +70,9 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 69] = [
     ("bus.redis", "batch", "1", "10000"),
     ("bus.redis", "max_backoff", "100ms", "1m"),
     ("log", "queue", "128", "1000000"),
+    ("telemetry.otlp", "one_in", "1", "1000000"),
+    ("telemetry.otlp", "queue", "16", "1000000"),
+    ("telemetry.otlp", "timeout", "100ms", "1m"),
     ("plugins", "percent", "1", "100"),
     ("plugins", "timeout", "1ms", "1m"),
     ("plugins", "breaker_failures", "0", "10000"),
@@ -127,6 +133,15 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
             let message = format!("{} is not 1 to 64 of a-z A-Z 0-9 . _ -", quoted(prefix));
             findings.push(Finding::at(&tables::path("bus.redis", "prefix"), message));
         }
+    }
+    let text = |key: &str| get("telemetry.otlp", key).and_then(Value::as_str);
+    let wrong = [
+        ("endpoint", text("endpoint").and_then(|it| telemetry::check_endpoint(it).err())),
+        ("service", text("service").and_then(|it| telemetry::check_service(it).err())),
+    ];
+    for (key, message) in wrong {
+        let path = tables::path("telemetry.otlp", key);
+        findings.extend(message.map(|message| Finding::at(&path, message)));
     }
     let network = |text: &str| text.parse::<Network>().map(|_| ());
     let lists: [(&str, Check); 2] =

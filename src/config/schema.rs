@@ -267,6 +267,10 @@ impl Walker<'_> {
 }
 
 /// The words of an enumeration, if it is one.
+pub(super) fn words_of(schema: &Value) -> Option<Vec<&str>> {
+    words(schema, &alternatives(schema))
+}
+
 fn words<'s>(schema: &'s Value, alternatives: &[&'s Value]) -> Option<Vec<&'s str>> {
     let own = |schema: &'s Value| -> Option<Vec<&'s str>> {
         if let Some(word) = schema.get("const") {

@@ -10,7 +10,9 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, tls::Tls};
+use super::{
+    bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, telemetry::Telemetry, tls::Tls,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub bus: Bus,
     /// What the daemon says of itself.
     pub log: Log,
+    /// Traces for OpenTelemetry.
+    pub telemetry: Telemetry,
     /// The chain: every event passes these entries in this order.
     pub plugins: Vec<PluginEntry>,
 }
@@ -42,6 +46,7 @@ impl Default for Config {
             store: Store::default(),
             bus: Bus::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             plugins: PluginEntry::DEFAULT_CHAIN.map(PluginEntry::of).to_vec(),
         }
     }
@@ -130,6 +135,10 @@ pub struct Auth {
     pub max_token_lifetime: Duration,
     /// How far the clocks of machines that share the key may differ. At most 5m.
     pub leeway: Duration,
+    /// How often a node asks the store which accounts were changed, by other nodes or by
+    /// "confab user". At most this later a disabled account, a new password or a logout from
+    /// everywhere ends sessions there and has older tokens refused. From 10ms to 1m.
+    pub account_poll: Duration,
     /// The fewest characters of a new password. From 1 to 64.
     pub min_password_length: usize,
     /// argon2id: memory of one hash. Changed parameters are taken up at each user's next login.
@@ -159,6 +168,7 @@ impl Default for Auth {
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             max_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             leeway: Duration::from_secs(30),
+            account_poll: Duration::from_millis(250),
             min_password_length: 8,
             argon2_memory: ByteSize::mib(19),
             argon2_iterations: 2,
@@ -278,7 +288,8 @@ pub struct Log {
     /// What to log: error, warn, info, debug or trace, also by module, such as
     /// "info,confab::http=debug". The variable RUST_LOG overrides it.
     pub level: String,
-    /// text for people, json for machines. Either goes to standard error.
+    /// text for people, json for machines: either goes to standard error. journald: with fields
+    /// to systemd's journal. auto: journald where standard error is the journal, else text.
     pub format: LogFormat,
     /// Lines that may wait to be written; further ones are dropped and counted. From 128 to
     /// 1000000.
@@ -299,4 +310,8 @@ pub enum LogFormat {
     Text,
     /// A JSON object for machines.
     Json,
+    /// An entry of systemd's journal.
+    Journald,
+    /// `Journald` where standard error goes to the journal, else `Text`.
+    Auto,
 }

@@ -114,6 +114,16 @@ fn known() -> Vec<Variable> {
     known
 }
 
+/// The variables that give a key: those with names of their own, then `CONFAB_TABLE__KEY`. The
+/// chain is given in a file only.
+pub(super) fn of(table: &str, key: &str) -> Vec<String> {
+    if table == "plugins" {
+        return Vec::new();
+    }
+    let named = NAMED.iter().filter(|one| one.1 == table && one.2 == key);
+    named.map(|one| one.0.to_owned()).chain([variable_of(table, key)]).collect()
+}
+
 /// `CONFAB_TABLE__KEY`
 fn variable_of(table: &str, key: &str) -> String {
     format!("{PREFIX}{}__{key}", table.replace('.', "__")).to_ascii_uppercase()

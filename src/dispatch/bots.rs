@@ -15,7 +15,7 @@ use super::{Dispatch, report};
 use crate::{
     chain::Bots,
     code::Code,
-    store::{Account, Store, StoreError, Timestamp},
+    store::{Account, Standing, Store, StoreError, Timestamp},
 };
 
 /// The pauses between attempts to find or make an account.
@@ -117,6 +117,7 @@ async fn find_or_make(store: &dyn Store, bot: &Bot) -> Result<Option<Arc<User>>,
                 display_name: bot.display_name.clone(),
                 password_hash: Account::BOT.into(),
                 created_at: Timestamp::now(),
+                standing: Standing::default(),
             };
             match store.create_account(account.clone()).await {
                 Ok(()) => account,

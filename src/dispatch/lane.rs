@@ -1,27 +1,29 @@
 //! Carries admitted events to the store in batches, then answers and publishes them in order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use confab_plugin::{Decision, Event, SessionId, UserId};
 use futures_util::{FutureExt, future};
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     asker::Asker,
     fair::Amount,
+    meters::{OVERLOADED, QUEUE_BYTES, QUEUE_EVENTS},
     report,
     rounds::Rounds,
     waiting::{Full, Waiting},
 };
 use crate::{
-    bus::{Bus, Envelope},
+    bus::{Bus, Envelope, Way},
     chain::Passage,
     code::{Code, Refusal},
     config,
     hub::Session,
     store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
+    trace::Trace,
     wire::Frame,
 };
 
@@ -76,7 +78,7 @@ impl Lanes {
         if let Err((job, why)) = self.waiting.push(lane, from, text + OVERHEAD, job) {
             let refusal = match why {
                 Full::Overloaded(seconds) => {
-                    counter!("confab_overloaded_total").increment(1);
+                    OVERLOADED.increment(1);
                     let message = "Too much waits to be stored: wait a little.";
                     let mut refusal = Refusal::new(Code::Overloaded, message);
                     refusal.retry_after = Some(seconds);
@@ -91,8 +93,8 @@ impl Lanes {
     /// Shows how much waits; before metrics are read.
     pub fn publish(&self) {
         let held = self.waiting.held();
-        gauge!("confab_store_queue_events").set(held.count as f64);
-        gauge!("confab_store_queue_bytes").set(held.bytes as f64);
+        QUEUE_EVENTS.set(held.count as f64);
+        QUEUE_BYTES.set(held.bytes as f64);
     }
 
     /// Waits until every job that was handed over before is done, and its `after` hooks too.
@@ -102,6 +104,16 @@ impl Lanes {
         drop(flush);
         // Nobody sends: this is the end of the last copy.
         let _ = flushed.recv().await;
+    }
+
+    /// Waits until every lane has shown that it still turns, for which idle ones are woken. A round
+    /// to the store may take `longest`.
+    pub async fn turned(&self, longest: Duration) {
+        let (flush, _flushed) = mpsc::channel(1);
+        let turned = self.rounds.turned(longest);
+        // Only then, so that no round is missed.
+        let wake = async { self.waiting.mark(|| Job::Flush(flush.clone())) };
+        tokio::join!(biased; turned, wake);
     }
 
     /// Waits until every job is done. Later jobs are refused.
@@ -169,7 +181,6 @@ struct Lane {
     bus: Arc<dyn Bus>,
     accepted: Counter,
     duplicates: Counter,
-    append_seconds: Histogram,
     batch_size: Histogram,
 }
 
@@ -180,7 +191,6 @@ impl Lane {
             bus,
             accepted: counter!("confab_messages_accepted_total"),
             duplicates: counter!("confab_messages_duplicate_total"),
-            append_seconds: histogram!("confab_store_operation_duration_seconds", "op" => "append"),
             batch_size: histogram!("confab_store_batch_messages"),
         }
     }
@@ -249,10 +259,12 @@ impl Lane {
         // Everybody is answered before any `after` hook takes its time.
         let mut finished = Vec::with_capacity(stored.len() + marked.len());
         for ((asker, passage), result) in asked.into_iter().zip(stored) {
-            finished.push((passage, self.answer(asker, result)));
+            let decision = self.answer(asker, result, passage.trace());
+            finished.push((passage, decision));
         }
         for ((session, passage), result) in readers.into_iter().zip(marked) {
-            finished.push((passage, self.tell(&session, result)));
+            let decision = self.tell(&session, result, passage.trace());
+            finished.push((passage, decision));
         }
         for (passage, decision) in finished {
             passage.finish(decision);
@@ -265,9 +277,7 @@ impl Lane {
             return Vec::new();
         }
         self.batch_size.record(messages.len() as f64);
-        let started = Instant::now();
         let stored = self.store.append(messages).await;
-        self.append_seconds.record(started.elapsed().as_secs_f64());
         if let Some(error) = stored.iter().find_map(|result| result.as_ref().err()) {
             report("append", error);
         }
@@ -285,7 +295,7 @@ impl Lane {
         marked
     }
 
-    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>) -> Decision {
+    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>, trace: Trace) -> Decision {
         let Appended { message, new } = match result {
             Ok(appended) => appended,
             Err(error) => {
@@ -294,7 +304,7 @@ impl Lane {
                 return failed(&refusal);
             }
         };
-        let frame = Frame::message(&message);
+        let frame = Frame::message(&message).traced(trace);
         let session = asker.session();
         asker.echo(frame.clone());
         if new {
@@ -306,7 +316,12 @@ impl Lane {
         Decision::Accepted { seq: Some(message.seq), duplicate: !new }
     }
 
-    fn tell(&self, session: &Session, result: Result<Marked, StoreError>) -> Decision {
+    fn tell(
+        &self,
+        session: &Session,
+        result: Result<Marked, StoreError>,
+        trace: Trace,
+    ) -> Decision {
         let Marked { mark, moved } = match result {
             Ok(marked) => marked,
             Err(error) => {
@@ -316,16 +331,18 @@ impl Lane {
             }
         };
         if moved {
-            self.publish(mark.reader, mark.peer, Some(session.id()), Frame::seen(&mark));
+            let frame = Frame::seen(&mark).traced(trace);
+            self.publish(mark.reader, mark.peer, Some(session.id()), frame);
         }
         Decision::Accepted { seq: Some(mark.upto), duplicate: !moved }
     }
 
     /// To the peer, and to the sender's other devices.
     fn publish(&self, from: UserId, to: UserId, except: Option<SessionId>, frame: Frame) {
+        let way = Way::Local;
         if from != to {
-            self.bus.publish(Envelope { to, except, frame: frame.clone() });
+            self.bus.publish(Envelope { to, except, frame: frame.clone(), way });
         }
-        self.bus.publish(Envelope { to: from, except, frame });
+        self.bus.publish(Envelope { to: from, except, frame, way });
     }
 }

@@ -84,7 +84,7 @@ impl Dispatch {
         if let Some(id) = asker.client_id() {
             values::check_client_id(id)?;
         }
-        let peer = self.find(to).await?;
+        let peer = self.recipient(to).await?;
         let Some(from) = cx.user.as_ref().map(|user| user.id) else {
             return Err(Refusal::new(Code::Internal, "A message without a sender."));
         };

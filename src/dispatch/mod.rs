@@ -6,6 +6,7 @@ mod fair;
 mod in_flight;
 mod lane;
 mod message;
+mod meters;
 mod originals;
 mod rounds;
 mod sequencer;
@@ -19,12 +20,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Seen, Typing, User, UserId};
-use metrics::{Counter, counter, gauge};
+use metrics::{Counter, counter};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
-    bus::{Bus, Envelope},
+    bus::{Bus, Envelope, Way},
     chain::{Chain, Passage, Refused},
     code::{Code, Refusal},
     config,
@@ -38,6 +39,7 @@ use asker::Asker;
 pub use bots::DispatchBots;
 use in_flight::InFlight;
 use lane::{Job, Lanes};
+pub use meters::{describe_metrics, describe_node_metrics};
 use originals::Originals;
 use rounds::Rounds;
 pub use sequencer::Sequencer;
@@ -137,11 +139,20 @@ impl Dispatch {
         if let Some(opening) = opening {
             opening.keep();
         }
-        Ok(())
+        // Once more, now that whatever ends the user's sessions would end this one.
+        let error = match self.directory.by_id(user).await {
+            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => return Ok(()),
+            Ok(_) => AddError::Ended,
+            Err(error) => {
+                report("find_account", &error);
+                AddError::Unavailable
+            }
+        };
+        self.leave(session);
+        Err(error)
     }
 
-    /// Closes a session.
-    pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+    fn leave(&self, session: &Arc<Session>) {
         let user = session.user().id;
         if self.hub.remove(session) {
             self.bus.unsubscribe(user);
@@ -149,6 +160,12 @@ impl Dispatch {
         if let Some(sequencer) = &self.sequencer {
             sequencer.close(user);
         }
+    }
+
+    /// Closes a session.
+    pub async fn disconnect(&self, session: &Arc<Session>, reason: CloseReason) {
+        self.hub.count_closed(reason);
+        self.leave(session);
         let event = Event::Disconnect(Disconnect::new(reason.as_str()));
         if let Ok(passage) = self.enter(session.context(), event).await {
             passage.finish(Decision::Accepted { seq: None, duplicate: false });
@@ -223,12 +240,13 @@ impl Dispatch {
         on: bool,
         started: Instant,
     ) -> Result<(), Refusal> {
-        let (from, peer) = (session.user().id, self.find(to).await?.user.id);
+        let (from, peer) = (session.user().id, self.recipient(to).await?.user.id);
         let event = Event::Typing(Typing::new(from, peer, on));
         match Passage::enter(self.chain(), session.context(), event, started).await {
             Ok(passage) => {
-                let frame = Frame::typing(from, peer, on);
-                self.bus.publish(Envelope { to: peer, except: Some(session.id()), frame });
+                let frame = Frame::typing(from, peer, on).traced(passage.trace());
+                let except = Some(session.id());
+                self.bus.publish(Envelope { to: peer, except, frame, way: Way::Local });
                 passage.finish(Decision::Accepted { seq: None, duplicate: false });
                 Ok(())
             }
@@ -275,17 +293,36 @@ impl Dispatch {
         }
     }
 
+    /// The user that a client wants to reach.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find), and `user_deleted`.
+    async fn recipient(&self, text: &str) -> Result<Arc<Profile>, Refusal> {
+        let profile = self.find(text).await?;
+        if profile.standing.deleted.is_some() {
+            let message = "This account is deleted: nobody would read it.";
+            return Err(Refusal::new(Code::UserDeleted, message));
+        }
+        Ok(profile)
+    }
+
     /// Hands over what is counted here and in the chain; before metrics are read, and now and then.
     pub fn publish(&self) {
         self.chain().publish();
         self.lanes.publish();
-        gauge!("confab_outbox_bytes").set(self.hub.backlog().bytes() as f64);
+        meters::OUTBOX_BYTES.set(self.hub.backlog().bytes() as f64);
     }
 
     /// Waits until everything that was taken so far is stored and answered, and the `after` hooks
     /// have seen it.
     pub async fn flush(&self) {
         self.lanes.flush().await;
+    }
+
+    /// Waits until every lane to the store has shown that it still turns; one round may take
+    /// `longest`, so that an outage of the store is none of the lane. For the watchdog.
+    pub async fn turned(&self, longest: Duration) {
+        self.lanes.turned(longest).await;
     }
 
     /// Waits until everything that was taken is stored and answered. The callers of
@@ -300,13 +337,12 @@ const TELL: Duration = Duration::from_secs(10);
 
 static TROUBLE: Seldom = Seldom::new(TELL);
 
-/// Counts what a store could not do, and logs it now and then. What it says may name hosts and
+/// Logs now and then what a store could not do. What it says may name hosts and
 /// files: it is for the operator alone.
 pub fn report(op: &'static str, error: &crate::store::StoreError) {
-    if let crate::store::StoreError::Unavailable(why) = error {
-        counter!("confab_store_errors_total", "op" => op).increment(1);
-        if let Some(untold) = TROUBLE.due(Instant::now()) {
-            tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
-        }
+    if let crate::store::StoreError::Unavailable(why) = error
+        && let Some(untold) = TROUBLE.due(Instant::now())
+    {
+        tracing::error!(op, error = %why.escape_debug(), untold, "the store did not answer");
     }
 }

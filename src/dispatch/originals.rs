@@ -8,7 +8,6 @@ use std::{
 
 use confab_plugin::UserId;
 use futures_util::FutureExt;
-use metrics::histogram;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -71,7 +70,6 @@ struct Away {
 }
 
 async fn work(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Ask>) {
-    let seconds = histogram!("confab_store_operation_duration_seconds", "op" => "originals");
     let mut batch = Vec::new();
     let mut away: Option<Away> = None;
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
@@ -89,7 +87,6 @@ async fn work(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Ask>) {
         // A defect in a store must not end the task: who asked is told `internal`.
         let asked = AssertUnwindSafe(store.originals(keys)).catch_unwind().await;
         let took = started.elapsed();
-        seconds.record(took.as_secs_f64());
         let Ok(found) = asked else {
             tracing::error!("looking up messages panicked: this is a defect");
             continue;

@@ -1,26 +1,24 @@
 //! The rounds of each lane to the store, so that others can wait until one is answered.
 
-use tokio::sync::watch;
+use std::time::Duration;
 
-use crate::store::Conversation;
+use futures_util::future;
 
-/// How many rounds of one lane were begun, and how many have ended. One goes on at a time.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    begun: u64,
-    ended: u64,
-}
+use crate::{
+    store::Conversation,
+    turns::{Round, Turns},
+};
 
-/// The rounds of all lanes.
+/// The rounds of all lanes; each has one at a time.
 #[derive(Debug)]
 pub struct Rounds {
-    lanes: Vec<watch::Sender<Count>>,
+    lanes: Vec<Turns>,
 }
 
 impl Rounds {
     /// Of so many lanes; at least one.
     pub fn new(lanes: usize) -> Self {
-        Self { lanes: (0..lanes.max(1)).map(|_| watch::Sender::default()).collect() }
+        Self { lanes: (0..lanes.max(1)).map(|_| Turns::default()).collect() }
     }
 
     /// How many lanes there are.
@@ -37,28 +35,20 @@ impl Rounds {
 
     /// A lane begins a round, which ends when what is returned is dropped.
     pub fn begin(&self, lane: usize) -> Option<Round<'_>> {
-        let lane = self.lanes.get(lane)?;
-        lane.send_modify(|count| count.begun += 1);
-        Some(Round(lane))
+        self.lanes.get(lane).map(Turns::begin)
     }
 
     /// Waits until everything of this conversation that was stored before is answered and
     /// published.
     pub async fn answered(&self, conversation: Conversation) {
-        let Some(lane) = self.lanes.get(self.lane(conversation)) else { return };
-        let mut counts = lane.subscribe();
-        let begun = counts.borrow_and_update().begun;
-        // Its sender is alive as long as this is.
-        let _ = counts.wait_for(|count| count.ended >= begun).await;
+        if let Some(lane) = self.lanes.get(self.lane(conversation)) {
+            lane.settled().await;
+        }
     }
-}
 
-/// A round that goes on.
-pub struct Round<'a>(&'a watch::Sender<Count>);
-
-impl Drop for Round<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| count.ended += 1);
+    /// Waits until every lane has shown that it turns; a round may take `longest`.
+    pub async fn turned(&self, longest: Duration) {
+        future::join_all(self.lanes.iter().map(|lane| lane.turned(longest, async || ()))).await;
     }
 }
 

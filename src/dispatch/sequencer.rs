@@ -11,12 +11,15 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::counter;
 use tokio::{sync::Semaphore, time::sleep};
 
-use super::{report, rounds::Rounds};
+use super::{
+    meters::{COPIES, HOLES},
+    report,
+    rounds::Rounds,
+};
 use crate::{
-    bus::{Deliver, Envelope},
+    bus::{Deliver, Envelope, Way},
     store::{Conversation, HistoryQuery, Message, Store, Timestamp},
     wire::{Frame, Place},
 };
@@ -180,7 +183,7 @@ impl Deliver for Sequencer {
         }
         let track = tracks.entry(conversation).or_insert_with(|| Track::from(seq));
         if seq < track.next {
-            counter!("confab_bus_copies_total").increment(1);
+            COPIES.increment(1);
             return;
         }
         if seq == track.next || track.held.len() < MAX_HELD {
@@ -228,7 +231,7 @@ impl Inner {
             }
         }
         // The store could not tell: go on after the hole, which the client's sync will close.
-        counter!("confab_bus_holes_total").increment(1);
+        HOLES.increment(1);
         self.with(user, conversation, |track| {
             track.filling = false;
             if let Some((&seq, _)) = track.held.first_key_value() {
@@ -276,7 +279,7 @@ impl Inner {
             }
             sleep(PATIENCE * attempt).await;
         }
-        counter!("confab_bus_holes_total").increment(1);
+        HOLES.increment(1);
     }
 
     async fn try_catch_up(&self, user: UserId, since: Timestamp) -> Result<(), ()> {
@@ -347,8 +350,8 @@ impl Track {
     fn take(&mut self, user: UserId, message: &Message) {
         if message.seq == self.next && !self.held.contains_key(&message.seq) {
             let frame = Frame::message(message);
-            counter!("confab_messages_delivered_total", "path" => "store").increment(1);
-            self.held.insert(message.seq, Envelope { to: user, except: None, frame });
+            let envelope = Envelope { to: user, except: None, frame, way: Way::Store };
+            self.held.insert(message.seq, envelope);
         }
     }
 

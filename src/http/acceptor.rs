@@ -20,7 +20,6 @@ use poem::{
     listener::{Acceptor, TcpAcceptor},
     web::{LocalAddr, RemoteAddr},
 };
-use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -31,9 +30,10 @@ use super::{
     access::Access,
     addresses::{Addresses, Place},
     client,
+    meters::Open,
     transport::Transport,
 };
-use crate::rate::Seldom;
+use crate::{rate::Seldom, turns::Pulse};
 
 /// How long to wait after accepting failed, as it does when file descriptors run out: the
 /// server's loop would otherwise spin.
@@ -71,14 +71,14 @@ pub struct Guarded {
     addresses: Arc<Addresses>,
     bounds: Bounds,
     access: Option<Arc<Access>>,
-    tls: Option<Arc<ServerConfig>>,
     trouble: Seldom,
+    pulse: Arc<Pulse>,
 }
 
 impl Guarded {
-    /// Accepts from `listener` within `bounds`. The proxies that `access` trusts have as many
-    /// connections as they want: they stand for many clients.
-    /// With `tls`, connections speak it.
+    /// Accepts from `listener` within `bounds`, and answers `pulse` meanwhile. With
+    /// `access`, the proxies that it trusts have as many connections as they want, for they stand
+    /// for many clients, and connections speak TLS if it says so.
     ///
     /// # Errors
     /// The system's own.
@@ -86,7 +86,7 @@ impl Guarded {
         listener: std::net::TcpListener,
         bounds: Bounds,
         access: Option<Arc<Access>>,
-        tls: Option<Arc<ServerConfig>>,
+        pulse: Arc<Pulse>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
@@ -95,13 +95,11 @@ impl Guarded {
             addresses: Arc::default(),
             bounds,
             access,
-            tls,
             trouble: Seldom::new(TELL),
+            pulse,
         })
     }
-}
 
-impl Guarded {
     /// A place among the connections from `peer`; `None` for a proxy, which needs none.
     fn place(&self, peer: IpAddr) -> io::Result<Option<Place>> {
         if self.access.as_ref().is_some_and(|access| access.proxies.trusts(peer)) {
@@ -114,16 +112,8 @@ impl Guarded {
         }
         Ok(place)
     }
-}
 
-impl Acceptor for Guarded {
-    type Io = GuardedStream;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        self.inner.local_addr()
-    }
-
-    async fn accept(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
+    async fn next(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
         let accepted = match self.inner.accept().await {
             // Frames are written whole; waiting to fill a packet only delays them.
@@ -135,7 +125,8 @@ impl Acceptor for Guarded {
         match accepted {
             Ok((stream, local, remote, scheme)) => {
                 let place = self.place(client::peer(&remote))?;
-                let stream = Transport::new(stream, self.tls.as_ref());
+                let tls = self.access.as_ref().and_then(|access| access.tls());
+                let stream = Transport::new(stream, tls);
                 let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }
@@ -153,6 +144,23 @@ impl Acceptor for Guarded {
     }
 }
 
+impl Acceptor for Guarded {
+    type Io = GuardedStream;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        self.inner.local_addr()
+    }
+
+    async fn accept(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
+        let pulse = Arc::clone(&self.pulse);
+        tokio::select! {
+            biased;
+            never = pulse.answer() => match never {},
+            accepted = self.next() => accepted,
+        }
+    }
+}
+
 /// The right to be open: one of all, and one of an address.
 type Permit = (OwnedSemaphorePermit, Option<Place>);
 
@@ -160,6 +168,7 @@ type Permit = (OwnedSemaphorePermit, Option<Place>);
 pub struct GuardedStream {
     inner: Transport,
     _permit: Permit,
+    _open: Open,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether bytes have come since the last answer.
@@ -173,7 +182,16 @@ pub struct GuardedStream {
 impl GuardedStream {
     fn new(inner: Transport, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
-        Self { inner, _permit: permit, bounds, deadline, asking: true, asked: 0, http2: Some(0) }
+        Self {
+            inner,
+            _permit: permit,
+            _open: Open::count(),
+            bounds,
+            deadline,
+            asking: true,
+            asked: 0,
+            http2: Some(0),
+        }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {

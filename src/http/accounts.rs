@@ -1,4 +1,4 @@
-//! `POST /register`, `POST /login`, `GET /users/…`.
+//! `POST /register`, `POST /login`, `POST /password`, `POST /logout-all`, `GET /users/…`.
 
 use std::sync::Arc;
 
@@ -76,6 +76,24 @@ enum LoginRequest {
     Form(Form<PasswordForm>),
 }
 
+/// A user's password, and another one in its place.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    /// The password that is in force.
+    current: String,
+    /// At least `auth.min_password_length` characters, at most 1024 bytes.
+    new: String,
+}
+
+/// The body of a change of password.
+#[derive(ApiRequest)]
+enum PasswordRequest {
+    /// JSON.
+    Json(StrictJson<NewPassword>),
+}
+
 /// A token, and whose it is.
 #[derive(Object)]
 struct Granted {
@@ -109,6 +127,14 @@ enum Created {
     /// The account is made.
     #[oai(status = 201)]
     Account(Json<Granted>),
+}
+
+/// An answer with status 204.
+#[derive(poem_openapi::ApiResponse)]
+enum Done {
+    /// It is done.
+    #[oai(status = 204)]
+    Done,
 }
 
 #[OpenApi]
@@ -177,6 +203,40 @@ impl AccountsApi {
         Ok(Granted::new(&account, &token))
     }
 
+    /// Change the password
+    ///
+    /// Ends all sessions of the user, and has all older tokens refused, that of this call too: the
+    /// answer has a new one.
+    #[oai(path = "/password", method = "post")]
+    async fn password(
+        &self,
+        request: &Request,
+        state: Data<&Arc<State>>,
+        asker: Asker,
+        body: PasswordRequest,
+    ) -> Result<Json<Granted>, Failure> {
+        state.allow_attempt(request)?;
+        let user = asker.0.user.id;
+        state.allow_guess(user)?;
+        let PasswordRequest::Json(StrictJson(body)) = body;
+        let (current, new) = (Secret::from(body.current), Secret::from(body.new));
+        let changed = state.accounts.change_password(user, current, new).await;
+        let (account, token) = changed.map_err(|error| refusal(&error))?;
+        state.admission.learn(&account);
+        Ok(Granted::new(&account, &token))
+    }
+
+    /// Log out everywhere
+    ///
+    /// Ends all sessions of the user, and has all older tokens refused, that of this call too.
+    #[oai(path = "/logout-all", method = "post")]
+    async fn logout_all(&self, state: Data<&Arc<State>>, asker: Asker) -> Result<Done, Failure> {
+        let ended = state.accounts.end_sessions(asker.0.user.id).await;
+        let account = ended.map_err(|error| refusal(&error))?;
+        state.admission.learn(&account);
+        Ok(Done::Done)
+    }
+
     /// Who am I?
     #[oai(path = "/users/me", method = "get")]
     async fn me(&self, asker: Asker) -> Result<Json<ProfileBody>, Failure> {
@@ -228,6 +288,7 @@ fn code(error: &AuthError) -> Code {
     match error {
         AuthError::UsernameTaken => Code::UsernameTaken,
         AuthError::BadCredentials => Code::BadCredentials,
+        AuthError::Disabled => Code::AccountDisabled,
         AuthError::Password(_) => Code::InvalidPassword,
         AuthError::Overloaded => Code::Overloaded,
         AuthError::Unavailable(_) => Code::Unavailable,

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use metrics::gauge;
-use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{EndpointExt, IntoEndpoint, IntoResponse, Response, Route, endpoint::make, get, post};
+use poem::{
+    EndpointExt, IntoEndpoint, IntoResponse, Response, Route, endpoint::make, get,
+    http::StatusCode, post,
+};
+use tokio::task::spawn_blocking;
 
 use super::{
     failure::{self, Failure},
@@ -12,7 +14,6 @@ use super::{
 };
 use crate::{
     code::{Code, Refusal},
-    dispatch::Dispatch,
     hub::Hub,
     store::{Store, StoreError},
 };
@@ -20,20 +21,22 @@ use crate::{
 /// How long `/readyz` waits for the store.
 const PING: Duration = Duration::from_secs(2);
 
-/// Everything on the admin listener.
+/// Everything on the admin listener; `metrics` makes the text of a scrape.
 pub fn routes(
-    metrics: PrometheusHandle,
-    dispatch: Arc<Dispatch>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
     store: Arc<dyn Store>,
     hub: Arc<Hub>,
     reloads: Arc<dyn Reload>,
 ) -> impl IntoEndpoint<Endpoint: 'static> {
     let render = make(move |_| {
-        let (metrics, dispatch) = (metrics.clone(), Arc::clone(&dispatch));
+        let metrics = Arc::clone(&metrics);
         async move {
-            dispatch.publish();
-            process_metrics();
-            Response::builder().content_type("text/plain; version=0.0.4").body(metrics.render())
+            match spawn_blocking(move || metrics()).await {
+                Ok(text) => {
+                    Response::builder().content_type("text/plain; version=0.0.4").body(text)
+                }
+                Err(_) => Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish(),
+            }
         }
     });
     let ready = make(move |_| {
@@ -66,18 +69,5 @@ async fn readiness(store: &dyn Store, hub: &Hub) -> Result<(), String> {
         Ok(Err(StoreError::Unavailable(why))) => Err(format!("store: {why}")),
         Ok(Err(error)) => Err(format!("store: {error}")),
         Err(_) => Err(format!("store: no answer within {} s", PING.as_secs())),
-    }
-}
-
-/// What the process itself costs, read when it is asked for.
-fn process_metrics() {
-    let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return };
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u32>().ok());
-    if let Some(pages) = pages {
-        gauge!("process_resident_memory_bytes")
-            .set(f64::from(pages) * rustix::param::page_size() as f64);
-    }
-    if let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") {
-        gauge!("process_open_fds").set(descriptors.count() as f64);
     }
 }

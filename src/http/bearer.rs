@@ -28,7 +28,7 @@ pub struct Asker(pub Arc<Profile>);
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Arc<Profile>> {
     let state = request.data::<Arc<State>>().ok_or_else(super::failure::defect)?;
     let claims = verify(&bearer.token, state)?;
-    Ok(state.profile(claims.user).await.map_err(Failure)?)
+    Ok(state.admission.admit(claims.user, claims.epoch).await.map_err(Failure)?)
 }
 
 /// The claims of the token that came with a request for a WebSocket: as `Authorization: Bearer`,

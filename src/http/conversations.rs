@@ -124,7 +124,9 @@ impl ConversationsApi {
         let page = state.store.conversations(me, cursor, limit).await.map_err(unavailable)?;
         let mut conversations = Vec::with_capacity(page.conversations.len());
         for summary in &page.conversations {
-            let Some(peer) = state.directory.by_id(summary.peer).await.map_err(unavailable)? else {
+            let Some(peer) =
+                state.admission.directory().by_id(summary.peer).await.map_err(unavailable)?
+            else {
                 continue;
             };
             conversations.push(ConversationBody {

@@ -9,14 +9,17 @@ mod addresses;
 pub mod admin;
 mod bearer;
 mod client;
+pub mod control;
 mod conversations;
 mod docs;
 mod failure;
 mod json;
+mod meters;
 mod origin;
 mod profile;
 mod proxies;
 mod reload;
+mod request_id;
 mod server;
 mod transport;
 mod web;
@@ -34,18 +37,19 @@ use poem::{
 use poem_openapi::OpenApiService;
 
 use crate::{
+    admission::Admission,
     auth::{Accounts, Tokens},
     code::{Code, Refusal},
     config::{Config, Limits},
-    directory::{Directory, Profile},
-    dispatch::{Dispatch, report},
+    dispatch::Dispatch,
     hub::Hub,
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
 pub use access::Access;
+pub use meters::describe_metrics;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
-pub use server::{Serving, bind, serve};
+pub use server::{Serving, bind, serve, serve_local};
 
 /// How many addresses, and how many users, the rates of logins, sessions and frames remember.
 const REMEMBERED: usize = 65_536;
@@ -55,7 +59,7 @@ pub struct State {
     dispatch: Arc<Dispatch>,
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    directory: Arc<Directory>,
+    admission: Arc<Admission>,
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
@@ -63,6 +67,7 @@ pub struct State {
     /// Who has how many sessions that came through a proxy.
     forwarded: Arc<Addresses>,
     attempts: KeyedRate<IpAddr>,
+    guesses: KeyedRate<UserId>,
     opened: KeyedRate<UserId>,
     frames: KeyedRate<UserId>,
     sessions: ws::Sessions,
@@ -75,7 +80,7 @@ impl State {
         dispatch: Arc<Dispatch>,
         hub: Arc<Hub>,
         store: Arc<dyn Store>,
-        directory: Arc<Directory>,
+        admission: Arc<Admission>,
         accounts: Accounts,
         access: Arc<Access>,
     ) -> Self {
@@ -88,28 +93,17 @@ impl State {
             dispatch,
             hub,
             store,
-            directory,
+            admission,
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
             access,
             forwarded: Arc::default(),
             attempts: KeyedRate::new(logins, REMEMBERED),
+            guesses: KeyedRate::new(logins, REMEMBERED),
             opened: KeyedRate::new(opened, REMEMBERED),
             frames: KeyedRate::new(frames, REMEMBERED),
             sessions: ws::Sessions::from(limits),
-        }
-    }
-
-    /// The user whose good token this is.
-    async fn profile(&self, user: UserId) -> Result<Arc<Profile>, Refusal> {
-        match self.directory.by_id(user).await {
-            Ok(Some(profile)) => Ok(profile),
-            Ok(None) => Err(Refusal::new(Code::BadToken, "The token's user is gone.")),
-            Err(error) => {
-                report("find_account", &error);
-                Err(error.into())
-            }
         }
     }
 
@@ -135,6 +129,14 @@ impl State {
             return Err(Refusal::new(Code::RateLimited, message));
         }
         Ok(place)
+    }
+
+    /// Counts a password that somebody gives with a user's token, against the user: whoever has
+    /// stolen the token could guess from many addresses.
+    fn allow_guess(&self, user: UserId) -> Result<(), Refusal> {
+        let message = "Too many passwords were tried for your account: wait a little.";
+        let taken = self.guesses.take(&user, std::time::Instant::now());
+        taken.map_err(|wait| rate_limited(message, wait))
     }
 
     /// Counts a session that a user wants to open. Asks nobody else, so that whoever reconnects in
@@ -165,12 +167,15 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         routes = web::add(routes);
     }
     let limit = config.limits.body.as_usize();
+    let requests = Arc::new(meters::Requests::new());
     let access = Arc::clone(&state.access);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
     routes
         .at("/register", Arc::clone(&service))
         .at("/login", Arc::clone(&service))
+        .at("/logout-all", Arc::clone(&service))
+        .at("/password", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))
         .nest_no_strip("/conversations", service)
         .data(state)
@@ -181,6 +186,11 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
             async move { origin::guard(endpoint, request, &access.origins).await }
         })
         .after(async |response| Ok::<_, poem::Error>(secure(response?)))
+        .around(move |endpoint, request| {
+            let requests = Arc::clone(&requests);
+            async move { requests.measure(endpoint, request).await }
+        })
+        .around(async |endpoint, request| Ok(request_id::told(&*endpoint, request).await))
 }
 
 /// Reads the body within `limits.body`, also when its length is not told beforehand.

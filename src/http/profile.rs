@@ -15,6 +15,9 @@ pub struct ProfileBody {
     /// The name to show, if one was given.
     #[oai(skip_serializing_if_is_none)]
     display_name: Option<String>,
+    /// True when the account is deleted: nobody reads there any more.
+    #[oai(skip_serializing_if_is_none)]
+    deleted: Option<bool>,
 }
 
 impl From<&Profile> for ProfileBody {
@@ -23,6 +26,7 @@ impl From<&Profile> for ProfileBody {
             user_id: profile.user.id.to_string(),
             username: profile.user.name.to_string(),
             display_name: profile.display_name.as_deref().map(str::to_owned),
+            deleted: profile.standing.deleted.map(|_| true),
         }
     }
 }

@@ -4,18 +4,19 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
     sync::Arc,
     time::Duration,
 };
 
-use poem::{IntoEndpoint, Server};
-use rustls::ServerConfig;
+use poem::{IntoEndpoint, Server, listener::UnixAcceptor};
 use tokio::net::TcpSocket;
 
 use super::{
     acceptor::{Bounds, Guarded},
     access::Access,
 };
+use crate::turns::Pulse;
 
 /// Connections that the kernel holds for the daemon; it cuts the number down to its own limit.
 const BACKLOG: u32 = 4096;
@@ -26,12 +27,12 @@ pub struct Serving<E> {
     pub listener: TcpListener,
     /// Open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// The proxies whose connections count for no address; `None` where nobody is believed.
+    /// Which connections count for no address, and TLS; `None` for those of the operator.
     pub access: Option<Arc<Access>>,
-    /// With it, connections speak TLS.
-    pub tls: Option<Arc<ServerConfig>>,
     /// From the first byte of a request until its answer begins.
     pub request: Duration,
+    /// Answered while connections are accepted, or wait for their turn.
+    pub pulse: Arc<Pulse>,
     /// The routes.
     pub endpoint: E,
 }
@@ -71,8 +72,27 @@ where
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };
-    let acceptor = Guarded::new(serving.listener, bounds, serving.access, serving.tls)?;
+    let acceptor = Guarded::new(serving.listener, bounds, serving.access, serving.pulse)?;
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(serving.endpoint, stop, None)
         .await
+}
+
+/// Serves on a socket of this machine until `stop` is done. Who may write to the socket's file is
+/// trusted: there are no bounds.
+///
+/// # Errors
+/// The system's own.
+pub async fn serve_local<E>(
+    listener: UnixListener,
+    endpoint: E,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    listener.set_nonblocking(true)?;
+    let acceptor = UnixAcceptor::from_std(listener)?;
+    Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, None).await
 }

@@ -1,6 +1,7 @@
 //! The connection manager: who is connected here, with which sessions.
 
 mod backlog;
+mod meters;
 mod outbox;
 mod session;
 mod ticket;
@@ -16,14 +17,17 @@ use std::{
 };
 
 use confab_plugin::UserId;
-use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     bus::{Deliver, Envelope},
     config,
+    store::Standing,
+    trace::{self, Kind, Span},
 };
 pub use backlog::Backlog;
+use meters::Meters;
+pub use meters::{describe_metrics, time_written, write_times};
 pub use outbox::{Outbound, Outbox};
 pub use session::{CloseReason, Session};
 pub use ticket::Ticket;
@@ -42,8 +46,7 @@ pub struct Hub {
     draining: AtomicBool,
     count: AtomicUsize,
     backlog: Arc<Backlog>,
-    connections: Gauge,
-    delivered: Counter,
+    meters: Meters,
 }
 
 /// Why a session could not be added.
@@ -53,6 +56,10 @@ pub enum AddError {
     TooManySessions,
     /// The daemon is stopping.
     Draining,
+    /// The user's sessions were ended while this one opened.
+    Ended,
+    /// The store does not say whether they were.
+    Unavailable,
 }
 
 impl Hub {
@@ -65,8 +72,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             count: AtomicUsize::new(0),
             backlog: Arc::new(Backlog::new(limits)),
-            connections: gauge!("confab_websocket_connections"),
-            delivered: counter!("confab_messages_delivered_total", "path" => "local"),
+            meters: Meters::new(),
         }
     }
 
@@ -94,7 +100,7 @@ impl Hub {
         let first = sessions.len() == 1;
         drop(shard);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.connections.increment(1);
+        self.meters.connections.increment(1);
         Ok(first)
     }
 
@@ -114,8 +120,27 @@ impl Hub {
         }
         drop(shard);
         self.count.fetch_sub(removed, Ordering::Relaxed);
-        self.connections.decrement(removed as f64);
+        self.meters.connections.decrement(removed as f64);
         last && removed > 0
+    }
+
+    /// Ends those sessions of a user that an account of this standing does not admit.
+    pub fn end(&self, user: UserId, standing: &Standing) {
+        let shard = self.shard(user).read().unwrap_or_else(PoisonError::into_inner);
+        for session in shard.get(&user).into_iter().flatten() {
+            if standing.admits(session.epoch()).is_err() {
+                session.outbox().close(CloseReason::Ended);
+            }
+        }
+    }
+
+    /// Whoever has a session here.
+    pub fn users(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        for shard in &self.shards {
+            users.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+        }
+        users
     }
 
     /// How many sessions are open here.
@@ -126,6 +151,11 @@ impl Hub {
     /// Whether no session is open here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts a session that has ended.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.meters.closed(reason);
     }
 
     /// What waits in all outboxes of this node.
@@ -174,8 +204,20 @@ impl Deliver for Hub {
                 delivered += 1;
             }
         }
+        tracing::debug!(trace = %envelope.frame.trace, to = %envelope.to, sessions = delivered, "delivered");
+        if delivered > 0 {
+            trace::export(envelope.frame.trace, || Span {
+                id: trace::random(),
+                parent: Some(envelope.frame.trace.root()),
+                name: "deliver".into(),
+                kind: Kind::Consumer,
+                took: Duration::ZERO,
+                failed: false,
+                attributes: vec![("confab.sessions", delivered.into())],
+            });
+        }
         if envelope.frame.typing.is_none() {
-            self.delivered.increment(delivered);
+            self.meters.delivered(envelope.way, delivered);
         }
     }
 }

@@ -9,9 +9,8 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use metrics::counter;
 
-use super::{Backlog, CloseReason, typing::Typing};
+use super::{Backlog, CloseReason, meters::EPHEMERAL_DROPPED, typing::Typing};
 use crate::{config, wire::Frame};
 
 /// The queue of one session, filled from anywhere and emptied by the session's task.
@@ -121,8 +120,8 @@ impl Outbox {
         self.change(|inner| inner.push(frame, self));
     }
 
-    /// Closes the session: what is queued is still sent, except to a slow client. The first
-    /// reason stays.
+    /// Closes the session: what is queued is still sent, unless the reason
+    /// [is abrupt](CloseReason::is_abrupt). The first reason stays, but for such a one.
     pub fn close(&self, reason: CloseReason) {
         self.change(|inner| inner.close(reason));
     }
@@ -192,12 +191,12 @@ impl Outbox {
         self.lock().typing.due()
     }
 
-    /// Pending until the session has been given up as a slow client. Only the session's own
-    /// task may call this.
-    pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Pending until the session has been given up, for a reason that
+    /// [is abrupt](CloseReason::is_abrupt). Only the session's own task may call this.
+    pub fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.waker.register(cx.waker());
         match self.closing() {
-            Some(CloseReason::SlowClient) => Poll::Ready(()),
+            Some(reason) if reason.is_abrupt() => Poll::Ready(reason),
             _ => Poll::Pending,
         }
     }
@@ -271,7 +270,7 @@ impl Inner {
 
     /// Whether the frame may be queued; if not, it is left out, or the session is given up.
     fn make_room(&mut self, frame: &Frame, bounds: &Outbox) -> bool {
-        if self.closing == Some(CloseReason::SlowClient) {
+        if self.is_given_up() {
             return false;
         }
         let part = if frame.typing.is_some() { EPHEMERAL_PART } else { 1 };
@@ -289,11 +288,11 @@ impl Inner {
         let replaces = frame.typing.is_some_and(|sender| self.typing.holds(sender));
         if !replaces && over(self) {
             if frame.typing.is_some() {
-                counter!("confab_ephemeral_dropped_total").increment(1);
+                EPHEMERAL_DROPPED.increment(1);
                 return false;
             }
             let dropped = self.typing.clear();
-            counter!("confab_ephemeral_dropped_total").increment(dropped as u64);
+            EPHEMERAL_DROPPED.increment(dropped as u64);
             if over(self) {
                 self.close(CloseReason::SlowClient);
                 return false;
@@ -302,12 +301,16 @@ impl Inner {
         true
     }
 
+    fn is_given_up(&self) -> bool {
+        self.closing.is_some_and(CloseReason::is_abrupt)
+    }
+
     fn close(&mut self, reason: CloseReason) {
-        if self.closing.is_some_and(|_| reason != CloseReason::SlowClient) {
+        if self.is_given_up() || self.closing.is_some() && !reason.is_abrupt() {
             return;
         }
         self.closing = Some(reason);
-        if reason == CloseReason::SlowClient {
+        if reason.is_abrupt() {
             self.frames = VecDeque::new();
             self.bytes = 0;
             self.typing.clear();
@@ -323,8 +326,8 @@ impl Inner {
 
     fn answer(&mut self, number: u64, answer: Option<Frame>, bounds: &Outbox) {
         let place = number.checked_sub(self.answered).and_then(|n| usize::try_from(n).ok());
+        let answer = answer.filter(|_| !self.is_given_up());
         if let Some(owed) = place.and_then(|place| self.owed.get_mut(place)) {
-            let answer = answer.filter(|_| self.closing != Some(CloseReason::SlowClient));
             self.known_bytes += length(&answer);
             owed.answer = Some(answer);
             self.known += 1;

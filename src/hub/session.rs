@@ -11,20 +11,23 @@ use crate::config;
 pub struct Session {
     id: SessionId,
     user: Arc<User>,
+    epoch: u64,
     address: IpAddr,
     outbox: Outbox,
 }
 
 impl Session {
-    /// A session with a new random id; what waits for it counts for `backlog`.
+    /// A session with a new random id, by a token of this epoch; what waits for it counts for
+    /// `backlog`.
     pub fn new(
         user: Arc<User>,
+        epoch: u64,
         address: IpAddr,
         limits: &config::Limits,
         backlog: &Arc<Backlog>,
     ) -> Self {
         let outbox = Outbox::new(limits, backlog);
-        Self { id: SessionId(rand::random()), user, address, outbox }
+        Self { id: SessionId(rand::random()), user, epoch, address, outbox }
     }
 
     /// Its id, unique over all nodes.
@@ -35,6 +38,11 @@ impl Session {
     /// Whose it is.
     pub fn user(&self) -> &Arc<User> {
         &self.user
+    }
+
+    /// The epoch of its user's account that its token is of.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The client's address.
@@ -74,13 +82,16 @@ pub enum CloseReason {
     Idle,
     /// The token has expired.
     TokenExpired,
+    /// The user's sessions were ended: the account was disabled or deleted, has a new password, or
+    /// its user asked for it.
+    Ended,
     /// The session's task panicked: a defect.
     Failed,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Client,
         Self::GoingAway,
         Self::Policy,
@@ -90,6 +101,7 @@ impl CloseReason {
         Self::SlowClient,
         Self::Idle,
         Self::TokenExpired,
+        Self::Ended,
         Self::Failed,
     ];
 
@@ -105,7 +117,14 @@ impl CloseReason {
             CloseReason::Failed => 1011,
             CloseReason::SlowClient => 1013,
             CloseReason::TokenExpired => 4401,
+            CloseReason::Ended => 4403,
         }
+    }
+
+    /// Whether the session gets nothing more than its close frame, and that without waiting for
+    /// what is under way: it is too slow for it, or has no right to it.
+    pub const fn is_abrupt(self) -> bool {
+        matches!(self, CloseReason::SlowClient | CloseReason::Ended)
     }
 
     /// The label in metrics and logs.
@@ -120,6 +139,7 @@ impl CloseReason {
             CloseReason::SlowClient => "slow_client",
             CloseReason::Idle => "idle",
             CloseReason::TokenExpired => "token_expired",
+            CloseReason::Ended => "session_ended",
             CloseReason::Failed => "failed",
         }
     }
@@ -136,6 +156,7 @@ impl CloseReason {
             CloseReason::SlowClient => "you read too slowly: reconnect and sync",
             CloseReason::Idle => "nothing was heard from you",
             CloseReason::TokenExpired => "the token has expired: log in again",
+            CloseReason::Ended => "your sessions were ended: log in again",
             CloseReason::Failed => "the server failed",
         }
     }

@@ -67,14 +67,17 @@ impl Meters {
 pub fn describe_metrics() {
     describe_gauge!(
         "confab_config_hash",
+        Unit::Count,
         "A hash of the configuration in force, without secrets and what is a node's own."
     );
     describe_gauge!(
         "confab_config_generation",
+        Unit::Count,
         "Which chain events begin with: 1 at the start, one more with each reload."
     );
     describe_gauge!(
         "confab_config_last_reload_successful",
+        Unit::Count,
         "Whether the last reload, or the start, put the configuration in force: 1 or 0."
     );
     describe_gauge!(
@@ -84,7 +87,8 @@ pub fn describe_metrics() {
     );
     describe_gauge!(
         "confab_config_restart_needed_keys",
+        Unit::Count,
         "Keys of the last configuration that was reloaded which wait for a restart."
     );
-    describe_counter!("confab_config_reloads_total", "Reloads, by result.");
+    describe_counter!("confab_config_reloads_total", Unit::Count, "Reloads, by result.");
 }

@@ -27,8 +27,8 @@ use crate::{
     config::{Change, Config, Fingerprint, Sources, changes},
     dispatch::Dispatch,
     http::{Access, NotReloaded, Reload, Reloaded, Told},
+    systemd::Manager,
     telemetry::LogLevel,
-    tls,
 };
 use candidate::{Candidate, Failed, Plan};
 use meters::Meters;
@@ -54,8 +54,8 @@ pub struct Parts {
     pub level: LogLevel,
     /// From where the API may be used.
     pub access: Arc<Access>,
-    /// The public listener's TLS, if it has any.
-    pub tls: Option<Arc<tls::Server>>,
+    /// Who is told of reloads.
+    pub manager: Arc<Manager>,
     /// From here on nothing is reloaded any more: the daemon drains.
     pub stop: CancellationToken,
     /// From here on nobody is answered any more.
@@ -192,7 +192,8 @@ impl Reloader {
 
     async fn reload(&mut self, by: &'static str) -> Answer {
         let started = Instant::now();
-        match self.prepare().await {
+        self.parts.manager.reloading().await;
+        let answer = match self.prepare().await {
             Ok(candidate) => {
                 let reloaded = self.put_in_force(candidate);
                 report::success(&reloaded, by, started.elapsed());
@@ -205,7 +206,9 @@ impl Reloader {
                 self.meters.failed();
                 Err(report::failure(failed, by, chain.generation()))
             }
-        }
+        };
+        self.parts.manager.reloaded(answer.as_ref().err().map(report::in_short)).await;
+        answer
     }
 
     /// Reads, checks, builds and starts, beside the threads that serve. Nothing of it has an
@@ -241,16 +244,11 @@ impl Reloader {
 
     /// The swap. Nothing here waits, and nothing can fail.
     fn put_in_force(&mut self, candidate: Candidate) -> Reloaded {
-        let Parts { config, dispatch, level, access, tls, .. } = &mut self.parts;
+        let Parts { config, dispatch, level, access, .. } = &mut self.parts;
         let Candidate { loaded, chain } = candidate;
         let old = dispatch.replace_chain(Arc::clone(&chain));
         chain.show();
-        access.replace(&loaded.config.server);
-        // Other files than those of the start wait for a restart.
-        let same = config.server.tls.files() == loaded.config.server.tls.files();
-        if let (Some(tls), Some(pair), true) = (tls, loaded.certificate, same) {
-            tls.replace(pair);
-        }
+        access.replace(&config.server, &loaded.config.server, loaded.certificate);
         if loaded.config.log.level != config.log.level {
             level.set(&loaded.config.log.level);
         }

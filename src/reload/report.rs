@@ -85,3 +85,19 @@ pub(super) fn failure(failed: Failed, by: &str, generation: u64) -> NotReloaded 
     );
     answer
 }
+
+/// Why a reload failed, for a line of status.
+pub(super) fn in_short(why: &NotReloaded) -> String {
+    match why {
+        NotReloaded::Refused(refusal) => refusal.message.clone().into_owned(),
+        NotReloaded::Invalid(errors) => {
+            let first = errors.first();
+            let first = first.map(|Told { place, message, .. }| format!("{place}: {message}"));
+            let mut line = first.unwrap_or_else(|| "the configuration is wrong".to_owned());
+            if errors.len() > 1 {
+                line += &format!(" (and {} more)", errors.len() - 1);
+            }
+            line
+        }
+    }
+}

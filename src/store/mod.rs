@@ -3,23 +3,27 @@
 //! Invariant: nothing outside this module names SQL or BSON.
 
 mod changed_by;
+mod metered;
 mod model;
 pub mod mongo;
 pub mod sqlite;
+mod standing;
 mod timestamp;
 pub mod transfer;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 pub use changed_by::ChangedBy;
+pub use metered::MeteredStore;
 pub use model::{
     Account, Appended, ChangeLimit, ChangeQuery, Changes, Conversation, ConversationCursor,
     ConversationPage, ConversationSummary, HistoryPage, HistoryQuery, Mark, Marked, Message,
     NewMark, NewMessage, PeerRange,
 };
+pub use standing::{AccountChange, Barred, Standing};
 pub use timestamp::Timestamp;
 
 /// Durable storage. Every method is safe to call concurrently; a method that changes something
@@ -41,6 +45,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// Replaces the password's hash if it still is `old`; says whether it did.
     async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError>;
+
+    /// Changes an account, and tells every node by [`account_changes`](Self::account_changes).
+    /// Returns it as it now is; `None` when there is none, or it is a plugin's bot, is deleted
+    /// already, or is in another epoch than the change asks for.
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError>;
+
+    /// At most `most` accounts, ascending by name, those after `after`; fewer at the end only.
+    async fn accounts(
+        &self,
+        after: Option<&Username>,
+        most: usize,
+    ) -> Result<Vec<Account>, StoreError>;
+
+    /// At most `most` accounts whose last change has a place after `after`, in the order of their
+    /// places; fewer at the end only. Whoever asks again from the last place that they saw learns
+    /// of every change of every node: no change takes a place before one that could be seen.
+    async fn account_changes(&self, after: u64, most: usize) -> Result<Vec<Account>, StoreError>;
+
+    /// The place of the newest change of an account; 0 for none.
+    async fn last_account_change(&self) -> Result<u64, StoreError>;
 
     /// Stores messages in the order given, and answers for each, in that order. Idempotent by
     /// `(from, client_id)`: a retry returns the stored original, also within one batch. `seq`
@@ -93,6 +121,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many calls of [`append`](Self::append) the backend likes to run at the same time.
     fn lanes(&self) -> usize;
+
+    /// Waits until the backend's own threads have shown that they still turn, for the watchdog.
+    /// Never waits for a server: an outage of the store is not one of the daemon.
+    async fn turned(&self);
+
+    /// How long a call may take by the backend's own bounds, until it fails.
+    fn longest(&self) -> Duration;
 
     /// Finishes what waits and releases the backend. Later calls fail with `Unavailable`.
     async fn close(&self);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use confab_plugin::{UserId, Username};
 use serde::{Serialize, Serializer};
 
-use super::{ChangedBy, Timestamp};
+use super::{ChangedBy, Standing, Timestamp};
 
 /// Two users, in the order of their ids, so that both name the same conversation. A user may
 /// converse with themselves.
@@ -70,11 +70,16 @@ pub struct Account {
     pub password_hash: Arc<str>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether it may be used.
+    pub standing: Standing,
 }
 
 impl Account {
     /// In place of a hash: no password has it. The account is a plugin's bot.
     pub const BOT: &'static str = "!bot";
+
+    /// In place of a hash: no password has it. The account is deleted.
+    pub const DELETED: &'static str = "!deleted";
 
     /// Whether it is a plugin's bot.
     pub fn is_bot(&self) -> bool {

@@ -125,6 +125,9 @@ impl Account {
             ("display name", self.display_name != other.display_name),
             ("password", self.password_hash != other.password_hash),
             ("time of creation", self.created_at != other.created_at),
+            ("number of ended sessions", self.standing.epoch != other.standing.epoch),
+            ("being disabled", self.standing.disabled != other.standing.disabled),
+            ("being deleted", self.standing.deleted != other.standing.deleted),
         ];
         differing(&fields)
     }

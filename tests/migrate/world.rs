@@ -6,7 +6,7 @@ use confab::{
     config,
     store::{
         Account, Appended, ChangeLimit, ChangeQuery, ChangedBy, Conversation, HistoryQuery,
-        Message, NewMark, NewMessage, Store, StoreError, Timestamp, sqlite::SqliteStore,
+        Message, NewMark, NewMessage, Standing, Store, StoreError, Timestamp, sqlite::SqliteStore,
     },
 };
 use confab_plugin::UserId;
@@ -40,6 +40,7 @@ fn account(number: u128) -> Account {
         display_name: number.is_multiple_of(2).then(|| format!("Üser {number} \"$ne\" 😀").into()),
         password_hash: format!("$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHQ$hash{number}").into(),
         created_at: Timestamp(NOON + i64::try_from(number).unwrap()),
+        standing: Standing::default(),
     }
 }
 

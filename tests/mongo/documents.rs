@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use confab::{
     config::MongoLayout,
     store::{
-        Account, ChangeLimit, ChangeQuery, Conversation, Mark, NewMark, Store, Timestamp,
+        Account, ChangeLimit, ChangeQuery, Conversation, Mark, NewMark, Standing, Store, Timestamp,
         mongo::MongoStore,
     },
 };
@@ -254,6 +254,7 @@ async fn no_text_is_an_operator() {
         display_name: Some("{\"$gt\":\"\"}".into()),
         password_hash: "hash".into(),
         created_at: Timestamp(0),
+        standing: Standing::default(),
     };
     store.create_account(account.clone()).await.unwrap();
     for text in ["{\"$ne\": null}", "{ $gt: \"\" }", "$password_hash", "$$ROOT", "", ".", "a.b"] {

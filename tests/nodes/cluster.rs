@@ -47,7 +47,8 @@ impl Cluster {
         cluster
     }
 
-    fn with(database: TestDatabase, redis: &str, more: &[(&str, &str)]) -> Self {
+    /// The same, with these variables besides; not ready yet.
+    pub fn with(database: TestDatabase, redis: &str, more: &[(&str, &str)]) -> Self {
         let mut variables = seed(&database.uri, &database.name, redis);
         variables.extend(more);
         let (one, two) = (Daemon::start_node(&variables), Daemon::start_node(&variables));

@@ -27,3 +27,4 @@ mod mongo_outage;
 mod node_crash;
 mod order;
 mod redis_outage;
+mod trace;

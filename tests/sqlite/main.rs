@@ -11,8 +11,8 @@ use std::{
 use confab::{
     config,
     store::{
-        Account, ChangedBy, Conversation, HistoryQuery, Message, NewMessage, Store, StoreError,
-        Timestamp,
+        Account, ChangedBy, Conversation, HistoryQuery, Message, NewMessage, Standing, Store,
+        StoreError, Timestamp,
         sqlite::{OpenError, SqliteStore},
     },
 };

@@ -148,6 +148,7 @@ async fn a_taken_name_does_not_fail_its_neighbours() {
         display_name: None,
         password_hash: "hash".into(),
         created_at: Timestamp(0),
+        standing: Standing::default(),
     };
     store.create_account(account(ANN, "ann")).await.unwrap();
     // Polled together, they go into one group.

@@ -79,6 +79,18 @@ impl Http {
         (status, answer)
     }
 
+    /// A POST of JSON with a token: status and body.
+    pub fn post_as(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request
+            .header("Content-Type", "application/json")
+            .header("Authorization", format!("Bearer {token}"));
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("a text");
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (response.status().as_u16(), body)
+    }
+
     /// Registers a user.
     pub fn register(&self, name: &str) -> Account {
         let body = json!({"username": name, "password": PASSWORD});
@@ -122,6 +134,11 @@ impl Client {
         let url = format!("ws://{address}/ws/{}?token={}", account.id, account.token);
         let (socket, _) = connect_async(url).await.expect("a session");
         Self { account: account.clone(), socket }
+    }
+
+    /// A session that was opened elsewhere.
+    pub fn of(account: Account, socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self { account, socket }
     }
 
     /// Opens a session on a connection that is there already.

@@ -175,6 +175,13 @@ impl Daemon {
         self.variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
+    /// A command for the built program, with the variables that the daemon was started with.
+    pub fn command(&self) -> Command {
+        let mut command = confab();
+        command.envs(self.variables.iter().cloned()).current_dir(self.folder.path());
+        command
+    }
+
     /// The folder that holds the configuration, `data`, and the log.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -6,14 +6,16 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use confab_plugin::{UserId, Username};
 
 use crate::store::{
-    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
+    Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
+    StoreError,
 };
 
 #[derive(Default)]
@@ -52,8 +54,10 @@ impl Store for AccountsOnly {
         Ok(())
     }
 
-    async fn account_by_id(&self, _: UserId) -> Result<Option<Account>, StoreError> {
-        Err(down())
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        self.check()?;
+        let accounts = self.accounts.lock().unwrap();
+        Ok(accounts.values().find(|account| account.id == id).cloned())
     }
 
     async fn account_by_name(&self, name: &Username) -> Result<Option<Account>, StoreError> {
@@ -78,6 +82,29 @@ impl Store for AccountsOnly {
             account.password_hash = new.into();
         }
         Ok(same)
+    }
+
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError> {
+        self.check()?;
+        let mut accounts = self.accounts.lock().unwrap();
+        let account = accounts.values_mut().find(|account| account.id == id);
+        Ok(account.and_then(|account| change.make(account).map(|_| account.clone())))
+    }
+
+    async fn accounts(&self, _: Option<&Username>, _: usize) -> Result<Vec<Account>, StoreError> {
+        Err(down())
+    }
+
+    async fn account_changes(&self, _: u64, _: usize) -> Result<Vec<Account>, StoreError> {
+        Err(down())
+    }
+
+    async fn last_account_change(&self) -> Result<u64, StoreError> {
+        Err(down())
     }
 
     async fn append(&self, _: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
@@ -118,6 +145,12 @@ impl Store for AccountsOnly {
 
     fn lanes(&self) -> usize {
         1
+    }
+
+    async fn turned(&self) {}
+
+    fn longest(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn close(&self) {}

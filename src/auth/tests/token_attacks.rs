@@ -180,7 +180,7 @@ fn expired_is_said_only_of_our_own() {
 fn the_shape_is_strict() {
     let auth = quick();
     let tokens = tokens(&auth);
-    let good = tokens.issue(UserId::generate()).unwrap();
+    let good = tokens.issue(UserId::generate(), 0).unwrap();
     let good = good.text.expose();
     assert!(tokens.verify(good).is_ok());
     let (message, signature) = good.rsplit_once('.').unwrap();

@@ -10,7 +10,7 @@ use super::*;
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| tokens(&quick()));
 static KEYS: LazyLock<Keys> = LazyLock::new(|| load(&quick()).unwrap());
 static GOOD: LazyLock<String> = LazyLock::new(|| {
-    let token = TOKENS.issue(UserId::generate()).unwrap();
+    let token = TOKENS.issue(UserId::generate(), 0).unwrap();
     token.text.expose().to_owned()
 });
 

@@ -27,11 +27,16 @@ fn each_algorithm_verifies_what_it_issued() {
         };
         let tokens = tokens(&auth);
         let user = UserId::generate();
-        let token = tokens.issue(user).unwrap();
+        let token = tokens.issue(user, 0).unwrap();
         let now = i64::try_from(NOW).unwrap() * 1000;
         assert_eq!(
             tokens.verify(token.text.expose()),
-            Ok(Claims { user, issued: Timestamp(now), expires: Timestamp(now + 86_400_000) }),
+            Ok(Claims {
+                user,
+                epoch: 0,
+                issued: Timestamp(now),
+                expires: Timestamp(now + 86_400_000)
+            }),
             "{algorithm:?}"
         );
         assert_eq!(token.expires_in, 86_400);
@@ -52,7 +57,7 @@ fn a_token_is_good_from_its_second_to_its_last() {
     let auth =
         Auth { token_lifetime: Duration::from_secs(60), leeway: Duration::from_secs(5), ..quick() };
     let tokens = Tokens::with_clock(&auth, load(&auth).unwrap(), clock);
-    let token = tokens.issue(UserId::generate()).unwrap();
+    let token = tokens.issue(UserId::generate(), 0).unwrap();
     assert_eq!(token.expires_in, 60);
     for (when, expected) in [
         (NOW - 6, Some(TokenError::NotYetValid)),
@@ -78,7 +83,7 @@ fn a_token_never_outlives_the_maximum() {
         ..quick()
     };
     let tokens = tokens(&auth);
-    let token = tokens.issue(UserId::generate()).unwrap();
+    let token = tokens.issue(UserId::generate(), 0).unwrap();
     assert_eq!(token.expires_in, 3600);
     assert!(tokens.verify(token.text.expose()).is_ok());
 }
@@ -87,7 +92,7 @@ fn a_token_never_outlives_the_maximum() {
 fn nothing_secret_is_printed() {
     let auth = quick();
     let tokens = tokens(&auth);
-    let token = tokens.issue(UserId::generate()).unwrap();
+    let token = tokens.issue(UserId::generate(), 0).unwrap();
     let passwords = Passwords::new(&auth).unwrap();
     let printed = format!("{tokens:?} {token:?} {passwords:?}");
     assert!(!printed.contains(SECRET) && !printed.contains(token.text.expose()));

@@ -57,22 +57,30 @@ impl Metrics {
 
 /// What each metric means.
 pub fn describe_metrics() {
-    describe_gauge!("confab_bus_connected", "Whether this node reaches Redis, by role: 1 or 0.");
-    describe_counter!("confab_bus_published_total", "Publishes that Redis took.");
+    describe_gauge!(
+        "confab_bus_connected",
+        Unit::Count,
+        "Whether this node reaches Redis, by role: 1 or 0."
+    );
+    describe_counter!("confab_bus_published_total", Unit::Count, "Publishes that Redis took.");
     describe_counter!(
         "confab_bus_received_total",
+        Unit::Count,
         "Frames for users here that other nodes published."
     );
     describe_counter!(
         "confab_bus_dropped_total",
+        Unit::Count,
         "Publishes to other nodes that were given up, because Redis was away for too long."
     );
     describe_counter!(
         "confab_bus_malformed_total",
+        Unit::Count,
         "What somebody else wrote to the channels of this deployment."
     );
     describe_counter!(
         "confab_bus_reconnects_total",
+        Unit::Count,
         "Connections to Redis made after one was lost, by role."
     );
     describe_histogram!(
@@ -80,5 +88,5 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "How long Redis took for the publishes that were sent at once."
     );
-    describe_gauge!("confab_bus_queue", "Publishes that wait for Redis.");
+    describe_gauge!("confab_bus_queue", Unit::Count, "Publishes that wait for Redis.");
 }

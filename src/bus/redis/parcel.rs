@@ -2,11 +2,11 @@
 //!
 //! | bytes | |
 //! |---|---|
-//! | 0 | version, 1 |
+//! | 0 | version, 2 |
 //! | 1 | kind: 0 a frame, 1 an ephemeral frame, 2 a loss |
 //! | 2-9 | origin: the node that published, a random number of each start; big-endian |
 //! | 10-17 | number: 1, 2, 3 … for each origin, in the order of publishing; big-endian |
-//! | 18… | a frame: its JSON text; a loss: since when, milliseconds since 1970, 8 bytes |
+//! | 18… | a frame: the trace id of its event, 16 bytes, and its JSON text; a loss: since when, milliseconds since 1970, 8 bytes |
 //!
 //! The session that is left out is not here: it is one of the origin's, where it was left out.
 
@@ -15,15 +15,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::wire::Frame;
+use crate::{trace::Trace, wire::Frame};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const FRAME: u8 = 0;
 const EPHEMERAL: u8 = 1;
 const LOSS: u8 = 2;
 
 /// The length of the header.
 const HEADER: usize = 18;
+
+/// The length of a trace id.
+const TRACE: usize = 16;
 
 /// What one node tells another about one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,21 +58,24 @@ pub struct Malformed(
 impl Parcel {
     /// The bytes to publish.
     pub fn encode(origin: u64, number: u64, content: &Content) -> Vec<u8> {
-        let loss;
-        let (kind, body) = match content {
+        let (loss, trace);
+        let (kind, trace, body) = match content {
             Content::Frame(frame) => {
-                (frame.typing.map_or(FRAME, |_| EPHEMERAL), frame.text.as_bytes())
+                trace = frame.trace.to_bytes();
+                let kind = frame.typing.map_or(FRAME, |_| EPHEMERAL);
+                (kind, &trace[..], frame.text.as_bytes())
             }
             Content::Loss(since) => {
                 let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
                 loss = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
-                (LOSS, &loss[..])
+                (LOSS, &[][..], &loss[..])
             }
         };
-        let mut bytes = Vec::with_capacity(HEADER + body.len());
+        let mut bytes = Vec::with_capacity(HEADER + trace.len() + body.len());
         bytes.extend_from_slice(&[VERSION, kind]);
         bytes.extend_from_slice(&origin.to_be_bytes());
         bytes.extend_from_slice(&number.to_be_bytes());
+        bytes.extend_from_slice(trace);
         bytes.extend_from_slice(body);
         bytes
     }
@@ -91,13 +97,15 @@ impl Parcel {
         }
         let content = match kind {
             FRAME | EPHEMERAL => {
+                let (trace, body) = body.split_first_chunk().ok_or(Malformed("too short"))?;
                 // Only objects are ever sent; the rest is the origin's to get right.
                 if !matches!(body, [b'{', .., b'}']) {
                     return Err(Malformed("not a frame"));
                 }
-                let text = Utf8Bytes::try_from(bytes.slice(HEADER..));
+                let text = Utf8Bytes::try_from(bytes.slice(HEADER + TRACE..));
                 let text = text.map_err(|_| Malformed("not UTF-8"))?;
-                Content::Frame(Frame::received(text, kind == EPHEMERAL))
+                let frame = Frame::received(text, kind == EPHEMERAL);
+                Content::Frame(frame.traced(Trace::from_bytes(*trace)))
             }
             LOSS => {
                 let millis = body.try_into().map_err(|_| Malformed("not a time"))?;
@@ -126,18 +134,21 @@ mod tests {
 
     #[test]
     fn the_bytes_are_as_documented() {
-        let bytes = Parcel::encode(0x0102_0304_0506_0708, 9, &frame("{}", true));
-        assert_eq!(bytes, *b"\x01\x01\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x09{}");
+        let Content::Frame(frame) = frame("{}", true) else { unreachable!() };
+        let frame = Content::Frame(frame.traced(Trace::from_bytes(*b"0123456789abcdef")));
+        let bytes = Parcel::encode(0x0102_0304_0506_0708, 9, &frame);
+        let header = b"\x02\x01\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x09";
+        assert_eq!(bytes, [&header[..], b"0123456789abcdef{}"].concat());
         let since = UNIX_EPOCH + Duration::from_millis(258);
         let bytes = Parcel::encode(0, 1, &Content::Loss(since));
-        assert_eq!(bytes[..2], [1, 2]);
+        assert_eq!(bytes[..2], [2, 2]);
         assert_eq!(bytes[18..], [0, 0, 0, 0, 0, 0, 1, 2]);
     }
 
     #[test]
     fn the_text_is_not_copied() {
         let bytes = Parcel::encode(1, 2, &frame("{\"event\":\"typing\"}", true));
-        let text = bytes[HEADER..].as_ptr();
+        let text = bytes[HEADER + TRACE..].as_ptr();
         let Ok(Parcel { content: Content::Frame(frame), .. }) = Parcel::decode(bytes) else {
             panic!("not a frame");
         };
@@ -170,15 +181,16 @@ mod tests {
             bytes[at] = byte;
             Parcel::decode(bytes).unwrap_err().0
         };
-        assert_eq!(with(0, 2), "of an unknown version");
+        assert_eq!(with(0, 1), "of an unknown version");
         assert_eq!(with(1, 3), "of an unknown kind");
         assert_eq!(with(1, 2), "not a time");
-        assert_eq!(with(18, b'['), "not a frame");
+        assert_eq!(with(34, b'['), "not a frame");
         let refused = |bytes: &[u8]| Parcel::decode(bytes.to_vec()).unwrap_err().0;
         assert_eq!(refused(b""), "too short");
         assert_eq!(refused(b"hello"), "too short");
-        assert_eq!(refused(&good[..18]), "not a frame");
-        assert_eq!(refused(&[&good[..19], b"\xff}"].concat()), "not UTF-8");
+        assert_eq!(refused(&good[..18]), "too short");
+        assert_eq!(refused(&good[..34]), "not a frame");
+        assert_eq!(refused(&[&good[..35], b"\xff}"].concat()), "not UTF-8");
         assert_eq!(refused(br#"{"event":"typing","from":"a"}"#), "of an unknown version");
     }
 

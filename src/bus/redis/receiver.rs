@@ -18,7 +18,7 @@ use super::{
     parcel::{Content, Malformed, Parcel},
     subscriptions::Subscriptions,
 };
-use crate::bus::{Deliver, Envelope};
+use crate::bus::{Deliver, Envelope, Way};
 
 /// The most nodes whose numbers are remembered. A deployment has far fewer; a restarted node is
 /// a new one.
@@ -106,7 +106,7 @@ impl Receiver {
         match parcel.content {
             Content::Frame(frame) => {
                 self.metrics.received.increment(1);
-                self.here.deliver(Envelope { to, except: None, frame });
+                self.here.deliver(Envelope { to, except: None, frame, way: Way::Bus });
             }
             Content::Loss(since) => self.subscriptions.lose(to, since),
         }

@@ -1,14 +1,15 @@
 //! `confab migrate`: from the embedded store to MongoDB, or from the seed's database.
 
 mod report;
-mod ticker;
 
-use std::{fmt::Display, path::PathBuf, process::ExitCode};
+use std::{fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
-use self::ticker::Ticker;
-use super::{BAD_CONFIG, FAILURE, output};
+use super::{
+    BAD_CONFIG, FAILURE, output,
+    ticker::{Shown, Ticker},
+};
 use crate::{
     auth::is_password_hash,
     config::{self, Config, Loaded},
@@ -100,6 +101,16 @@ impl From<SeedError> for Stopped {
             }
             other => Self::failed(other),
         }
+    }
+}
+
+impl Shown for Progress {
+    fn phase(&self) -> u8 {
+        self.phase() as u8
+    }
+
+    fn line(&self, elapsed: Duration) -> String {
+        self.line(elapsed)
     }
 }
 

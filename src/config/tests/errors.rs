@@ -58,7 +58,7 @@ error: unknown value "jsno", did you mean "json"?
    |
 10 | format = "jsno"
    |          ^^^^^^
-   = help: one of text, json
+   = help: one of text, json, journald, auto
 
 error: unknown key "dney" in [plugins.options], did you mean "deny"?
   --> confab.toml:15:1

@@ -105,7 +105,7 @@ fn bounds_words_and_defaults_are_in_it() {
     assert_eq!(redis["url"].get("default"), None);
     assert_eq!(redis["url"]["type"], "string");
     let format = &schema["properties"]["log"]["properties"]["format"];
-    assert_eq!(format["enum"], json!(["text", "json"]));
+    assert_eq!(format["enum"], json!(["text", "json", "journald", "auto"]));
     assert_eq!(format["x-taplo"]["docs"]["enumValues"][1], "A JSON object for machines.");
     assert_eq!(format["default"], "text");
 }

@@ -76,7 +76,7 @@ impl Scene {
     fn deliver(&self, seq: usize) {
         let frame = Frame::message(&self.stored[seq - 1]);
         let except = Some(SessionId(seq as u64));
-        self.sequencer.deliver(Envelope { to: bob(), except, frame });
+        self.sequencer.deliver(Envelope { to: bob(), except, frame, way: Way::Local });
     }
 }
 
@@ -127,7 +127,7 @@ async fn a_hole_that_the_store_does_not_know_is_passed_over_in_the_end() {
     scene.deliver(1);
     late.seq = 9;
     let frame = Frame::message(&late);
-    scene.sequencer.deliver(Envelope { to: bob(), except: None, frame });
+    scene.sequencer.deliver(Envelope { to: bob(), except: None, frame, way: Way::Bus });
     scene.hub.has([1, 2, 9]).await;
 }
 

@@ -10,6 +10,7 @@ const STABLE_MS = 5_000;
 const CLOSE_POLICY = 1008;
 const CLOSE_TOO_BIG = 1009;
 const CLOSE_EXPIRED = 4401;
+const CLOSE_ENDED = 4403;
 
 export class Socket {
   #options;
@@ -117,7 +118,7 @@ export class Socket {
 
   async #closed(event, opened) {
     this.#drop();
-    if (event.code === CLOSE_EXPIRED) {
+    if (event.code === CLOSE_EXPIRED || event.code === CLOSE_ENDED) {
       this.#options.onExpired();
       return;
     }

@@ -9,7 +9,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use confab_plugin::{Connect, Decision, Event};
 use futures_util::FutureExt;
-use metrics::counter;
 use poem::{
     Request, Response, handler,
     http::{StatusCode, header},
@@ -95,7 +94,7 @@ pub async fn upgrade(
     state.access.origins.check(request.headers())?;
     let claims = bearer::of_websocket(request, state)?;
     state.allow_session(claims.user)?;
-    let profile = state.profile(claims.user).await?;
+    let profile = state.admission.admit(claims.user, claims.epoch).await?;
     let named = match user.strip_prefix('@') {
         Some(name) => name.eq_ignore_ascii_case(profile.user.name.as_str()),
         None => user.parse() == Ok(profile.user.id),
@@ -109,7 +108,7 @@ pub async fn upgrade(
     let address = client::address(request, &state.access.proxies);
     let place = state.place(client::peer(request.remote_addr()), address)?;
     let (user, backlog) = (Arc::clone(&profile.user), state.hub.backlog());
-    let session = Arc::new(Session::new(user, address, &state.limits, backlog));
+    let session = Arc::new(Session::new(user, claims.epoch, address, &state.limits, backlog));
     let event = Event::Connect(Connect::new(client::user_agent(request)));
     let passage =
         state.dispatch.enter(session.context(), event).await.map_err(Refused::into_refusal)?;
@@ -119,6 +118,8 @@ pub async fn upgrade(
                 (Code::TooManySessions, "You have too many sessions open: close one of them.")
             }
             AddError::Draining => (Code::Unavailable, "The server is stopping."),
+            AddError::Unavailable => (Code::Unavailable, "Accounts are unavailable: try again."),
+            AddError::Ended => (Code::SessionEnded, "Your sessions were ended: log in again."),
         };
         passage.finish(Decision::Failed { code: code.as_str() });
         return Err(Refusal::new(code, message).into());
@@ -148,7 +149,6 @@ pub async fn upgrade(
             }
             _ => CloseReason::Client,
         };
-        counter!("confab_websocket_closed_total", "reason" => reason.as_str()).increment(1);
         // On the heap, as in the loop: the task would have room for it as long as it lives.
         Box::pin(dispatch.disconnect(&session, reason)).await;
     });

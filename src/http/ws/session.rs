@@ -10,7 +10,6 @@ use std::{
 };
 
 use futures_util::{FutureExt, SinkExt, StreamExt, poll};
-use metrics::counter;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
@@ -22,6 +21,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::{
+    super::meters::FRAMES_REFUSED,
     farewell::{CLOSE_WAIT, farewell},
     metered::Metered,
 };
@@ -29,7 +29,7 @@ use crate::{
     code::{Code, Refusal},
     config,
     dispatch::{Dispatch, Received},
-    hub::{CloseReason, Outbound, Session},
+    hub::{CloseReason, Outbound, Session, time_written},
     rate::{SharedRate, whole_seconds},
     wire::{Frame, client_id_of},
 };
@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     fn count_refused(&mut self) -> Result<(), CloseReason> {
         self.refused += 1;
-        counter!("confab_frames_refused_total").increment(1);
+        FRAMES_REFUSED.increment(1);
         if self.refused >= self.bounds.refused_frames {
             return Err(CloseReason::Policy);
         }
@@ -284,6 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         // Frames that come meanwhile wait for the next time: so none waits longer than twice this.
         let until = self.expires.min(Instant::now() + self.bounds.backlog_timeout);
+        time_written(&frames, self.session.user().id);
         self.cut = true;
         for frame in frames {
             self.send(Message::Text(frame.text), until).await?;
@@ -323,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         self.session.outbox().close(reason);
         // After a hole, nothing more.
-        if reason != CloseReason::SlowClient && !self.cut {
+        if !reason.is_abrupt() && !self.cut {
             self.expires = Instant::now() + self.bounds.write_timeout;
             let rest = tokio::time::timeout(self.bounds.write_timeout, self.write_rest());
             if !matches!(rest.await, Ok(Ok(()))) {
@@ -366,12 +367,14 @@ async fn unless_stalled<T>(
             let stalled = async {
                 tokio::select! {
                     biased;
-                    result = write => Some(result),
-                    () = poll_fn(|cx| session.outbox().poll_given_up(cx)) => None,
-                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => None,
+                    result = write => Ok(result),
+                    reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
+                    () = tokio::time::sleep_until(until.min(Instant::now() + limit)) => {
+                        Err(CloseReason::SlowClient)
+                    }
                 }
             };
-            Box::pin(stalled).await.ok_or(CloseReason::SlowClient)?
+            Box::pin(stalled).await?
         }
     };
     result.map_err(|_| CloseReason::Client)

@@ -14,7 +14,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use confab_plugin::UserId;
 use futures_util::future;
-use metrics::counter;
 use mongodb::{
     bson::{Document, doc},
     options::WriteConcern,
@@ -28,6 +27,7 @@ use super::{
     documents::{count, date, new_message},
     errors::{DUPLICATE_KEY, INVALID_DOCUMENT, Stopped, unavailable},
     heads::{Head, newest},
+    meters::seq_conflict,
     originals::{self, Originals},
     pause::Pause,
     turns::Answers,
@@ -180,7 +180,7 @@ impl<'a> Round<'a> {
     /// After a lost race: where the conversation is now, and what was stored of ours. Says
     /// whether anything is new.
     async fn learn(&mut self, head: &mut Head) -> Result<bool, StoreError> {
-        counter!("confab_store_seq_conflicts_total").increment(1);
+        seq_conflict();
         let with_id = self.pending_with(|item| item.new.client_id.is_some());
         let (space, conversation, items) = (self.space, self.conversation, self.items);
         let (newest, originals, promised) = future::join3(

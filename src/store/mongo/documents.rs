@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use confab_plugin::UserId;
-use metrics::counter;
 use mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use super::layout::Layout;
-use crate::store::{Account, ChangedBy, Conversation, Message, NewMessage, Timestamp};
+pub(super) use super::meters::odd;
+use crate::store::{Account, ChangedBy, Conversation, Message, NewMessage, Standing, Timestamp};
 
 /// The collection of accounts.
 pub(super) const ACCOUNTS: &str = "accounts";
@@ -21,12 +21,6 @@ pub(super) const CONVERSATIONS: &str = "conversations";
 
 /// The collection that says to whom a sender's id was first used.
 pub(super) const CLIENT_IDS: &str = "client_ids";
-
-/// Counts a document that cannot be read. `kind` is the collection's, never a pair's name.
-pub(super) fn odd(kind: &'static str) {
-    counter!("confab_store_odd_documents_total", "kind" => kind).increment(1);
-    tracing::debug!(kind, "a document with missing or odd fields was skipped");
-}
 
 pub(super) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.0)
@@ -69,7 +63,35 @@ pub(super) fn account(document: &RawDocument) -> Option<Account> {
         display_name,
         password_hash: document.get_str("password_hash").ok()?.into(),
         created_at: time(document, "created_at")?,
+        // None of these is there before the account's first change.
+        standing: Standing {
+            epoch: count(whole(document, "epoch")),
+            disabled: time(document, "disabled_at"),
+            deleted: time(document, "deleted_at"),
+            change: count(whole(document, "change")),
+        },
     })
+}
+
+/// What may change of an account, as `$set` and `$unset` take it, but for the password's hash and
+/// the place of the change.
+pub(super) fn standing(account: &Account) -> (Document, Document) {
+    let Standing { epoch, disabled, deleted, .. } = account.standing;
+    let (mut set, mut unset) = (Document::new(), Document::new());
+    if epoch > 0 {
+        set.insert("epoch", number(epoch));
+    }
+    for (field, moment) in [("disabled_at", disabled), ("deleted_at", deleted)] {
+        match moment {
+            Some(at) => set.insert(field, date(at)),
+            None => unset.insert(field, ""),
+        };
+    }
+    match &account.display_name {
+        Some(name) => set.insert("display_name", &**name),
+        None => unset.insert("display_name", ""),
+    };
+    (set, unset)
 }
 
 pub(super) fn new_account(account: &Account) -> Document {
@@ -79,9 +101,7 @@ pub(super) fn new_account(account: &Account) -> Document {
         "password_hash": &*account.password_hash,
         "created_at": date(account.created_at),
     };
-    if let Some(name) = &account.display_name {
-        document.insert("display_name", &**name);
-    }
+    document.extend(standing(account).0);
     document
 }
 

@@ -82,6 +82,13 @@ impl MongoImport {
     }
 }
 
+/// The place of a change is each store's own.
+fn is_same(found: &Account, account: &Account) -> bool {
+    let mut account = account.clone();
+    account.standing.change = found.standing.change;
+    *found == account
+}
+
 /// A client of its own for the database that `config` names.
 pub(super) async fn connect(config: &config::Mongo) -> Result<Space, OpenError> {
     let settings = Settings::of(config)?;
@@ -221,7 +228,7 @@ impl Import for MongoImport {
         let by_name: HashMap<_, _> = by_name.iter().map(|found| (&found.username, found)).collect();
         let presence = accounts.iter().map(|account| {
             match (by_id.get(&account.id), by_name.get(&account.username)) {
-                (Some(found), _) if *found == account => Presence::Same,
+                (Some(found), _) if is_same(found, account) => Presence::Same,
                 (Some(found), _) => Presence::Other(account.differs(found)),
                 (None, Some(found)) => {
                     Presence::Other(format!("its username belongs to {}", found.id))

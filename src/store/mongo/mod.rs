@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod layout;
 mod marks;
+mod meters;
 mod originals;
 mod pause;
 mod prepare;
@@ -27,7 +28,7 @@ mod seed;
 mod sync;
 mod turns;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -54,8 +55,9 @@ use self::{
     turns::{Answers, Job, Turns},
 };
 use super::{
-    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError, Timestamp,
+    Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
+    StoreError, Timestamp,
 };
 use crate::config;
 
@@ -90,6 +92,7 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong with the configuration.
     pub fn open(config: &config::Store, unread: u64) -> Result<Self, OpenError> {
+        meters::describe();
         let shared = Arc::new(Shared {
             settings: Settings::of(&config.mongo)?,
             space: OnceCell::new(),
@@ -201,6 +204,34 @@ impl Store for MongoStore {
         self.within(accounts::update_password(&space, &id.to_string(), old, new)).await
     }
 
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::change(&space, id, &change)).await
+    }
+
+    async fn accounts(
+        &self,
+        after: Option<&Username>,
+        most: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::in_order_of_names(&space, after, most)).await
+    }
+
+    async fn account_changes(&self, after: u64, most: usize) -> Result<Vec<Account>, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::changed_after(&space, after, most)).await
+    }
+
+    async fn last_account_change(&self) -> Result<u64, StoreError> {
+        let space = self.shared.space()?;
+        self.within(accounts::last_change(&space)).await
+    }
+
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
         let deadline = Instant::now() + self.shared.settings.operation_timeout;
         let claims = async {
@@ -280,6 +311,12 @@ impl Store for MongoStore {
 
     fn lanes(&self) -> usize {
         self.shared.settings.lanes
+    }
+
+    async fn turned(&self) {}
+
+    fn longest(&self) -> Duration {
+        self.shared.settings.operation_timeout
     }
 
     async fn close(&self) {

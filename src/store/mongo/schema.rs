@@ -3,7 +3,7 @@
 //!
 //! | collection | `_id` | further indexes, and why |
 //! |---|---|---|
-//! | `accounts` | user id | `username`, unique: a name is given once |
+//! | `accounts` | user id | `username`, unique: a name is given once; `change`, unique where there is one: what each node learns changes by |
 //! | `conversations` | `A_B` | `users, last_at, _id`: a user's list, newest first, page by page; `users, _id`: what a user lacks, by peer |
 //! | `client_ids` | `{from, id}` | none: the `_id` says to whom a sender's id was used |
 //! | `A_B` (per_pair) | `seq` | `from, id`, unique where there is an `id`: a retry is no copy |
@@ -80,13 +80,19 @@ pub(super) struct Planned {
 pub(super) fn planned(layout: Layout) -> Vec<Planned> {
     let options = IndexOptions::builder().name("username".to_owned()).unique(true).build();
     let username = IndexModel::builder().keys(doc! { "username": 1 }).options(options).build();
+    let options = IndexOptions::builder()
+        .name("change".to_owned())
+        .unique(true)
+        .partial_filter_expression(doc! { "change": { "$exists": true } })
+        .build();
+    let change = IndexModel::builder().keys(doc! { "change": 1 }).options(options).build();
     let options = IndexOptions::builder().name("users".to_owned()).build();
     let keys = doc! { "users": 1, "last_at": -1, "_id": -1 };
     let users = IndexModel::builder().keys(keys).options(options).build();
     let options = IndexOptions::builder().name("peers".to_owned()).build();
     let peers = IndexModel::builder().keys(doc! { "users": 1, "_id": 1 }).options(options).build();
     let mut planned = vec![
-        Planned { name: ACCOUNTS, rules: account_rules(), indexes: vec![username] },
+        Planned { name: ACCOUNTS, rules: account_rules(), indexes: vec![username, change] },
         Planned { name: CONVERSATIONS, rules: conversation_rules(), indexes: vec![users, peers] },
         Planned { name: CLIENT_IDS, rules: client_id_rules(), indexes: Vec::new() },
     ];
@@ -194,6 +200,10 @@ fn account_rules() -> Document {
             "display_name": text(),
             "password_hash": text(),
             "created_at": { "bsonType": "date" },
+            "epoch": { "bsonType": ["long", "int"], "minimum": 0 },
+            "disabled_at": { "bsonType": "date" },
+            "deleted_at": { "bsonType": "date" },
+            "change": { "bsonType": ["long", "int"], "minimum": 1 },
         },
     )
 }

@@ -3,7 +3,6 @@
 //! An error that is one item's own (a constraint, a value too big) is that item's answer; any
 //! other fails the group.
 
-use confab_plugin::UserId;
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::{
@@ -14,15 +13,17 @@ use super::{
     rows::{Id, count, number},
 };
 use crate::store::{
-    Account, Appended, Conversation, Mark, Marked, Message, NewMark, NewMessage, StoreError,
-    Timestamp,
+    Appended, Conversation, Mark, Marked, Message, NewMark, NewMessage, StoreError, Timestamp,
 };
 
 /// What one item of a group came to.
-type Item<T> = Result<T, StoreError>;
+pub(super) type Item<T> = Result<T, StoreError>;
 
 /// Keeps an item's own error from the group.
-fn own<T>(db: &Connection, result: rusqlite::Result<Item<T>>) -> rusqlite::Result<Item<T>> {
+pub(super) fn own<T>(
+    db: &Connection,
+    result: rusqlite::Result<Item<T>>,
+) -> rusqlite::Result<Item<T>> {
     match result {
         Err(error)
             if !db.is_autocommit()
@@ -35,43 +36,6 @@ fn own<T>(db: &Connection, result: rusqlite::Result<Item<T>>) -> rusqlite::Resul
         }
         other => other,
     }
-}
-
-pub(super) fn create_account(work: &mut Work<'_>, account: &Account) -> rusqlite::Result<Item<()>> {
-    let insert = || {
-        let inserted = work
-            .db
-            .prepare_cached(
-                "INSERT INTO accounts (id, username, display_name, password_hash, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (username) DO NOTHING",
-            )?
-            .execute(params![
-                Id::from(account.id),
-                account.username.as_str(),
-                account.display_name,
-                account.password_hash,
-                account.created_at.0
-            ])?;
-        Ok(if inserted == 0 { Err(StoreError::UsernameTaken) } else { Ok(()) })
-    };
-    own(work.db, insert())
-}
-
-/// A password's hash to be replaced.
-pub(super) struct NewPassword {
-    pub(super) account: UserId,
-    pub(super) old: String,
-    pub(super) new: String,
-}
-
-pub(super) fn update_password(work: &mut Work<'_>, change: &NewPassword) -> rusqlite::Result<bool> {
-    let updated = work
-        .db
-        .prepare_cached(
-            "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
-        )?
-        .execute(params![Id::from(change.account), change.old, change.new])?;
-    Ok(updated > 0)
 }
 
 pub(super) fn append(

@@ -13,6 +13,7 @@ use confab_plugin::UserId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
+    accounts,
     open::{self, OpenError, one_line},
     queries::{self, pair},
     rows::{MESSAGE, count, limit, message, number, user},
@@ -25,7 +26,7 @@ use crate::store::{
 /// The embedded store in a folder, to be read.
 pub struct SqliteExport {
     db: Db,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl SqliteExport {
@@ -95,7 +96,7 @@ impl Export for SqliteExport {
         after: Option<UserId>,
         most: usize,
     ) -> Result<Vec<Account>, StoreError> {
-        self.db.read(move |db| queries::accounts(db, &key(after), most)).await
+        self.db.read(move |db| accounts::in_order_of_ids(db, &key(after), most)).await
     }
 
     async fn conversations(

@@ -4,6 +4,8 @@
 //! writer, a query runs on the blocking pool with one of the readers. The log is moved into the
 //! database beside the writer.
 
+mod accounts;
+pub mod backup;
 mod changes;
 mod checkpoint;
 mod connection;
@@ -38,7 +40,7 @@ pub use open::OpenError;
 pub use probe::probe;
 
 use self::{
-    changes::NewPassword,
+    accounts::NewPassword,
     checkpoint::Checkpoints,
     connection::Role,
     job::{Change, Run},
@@ -46,10 +48,11 @@ use self::{
     writer::{Request, Writer},
 };
 use super::{
-    Account, Appended, ChangeQuery, Changes, Conversation, ConversationCursor, ConversationPage,
-    HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store, StoreError,
+    Account, AccountChange, Appended, ChangeQuery, Changes, Conversation, ConversationCursor,
+    ConversationPage, HistoryPage, HistoryQuery, Marked, Message, NewMark, NewMessage, Store,
+    StoreError,
 };
-use crate::config;
+use crate::{config, turns::Turns};
 
 /// The store in a folder of this machine.
 ///
@@ -59,6 +62,7 @@ use crate::config;
 pub struct SqliteStore {
     requests: mpsc::Sender<Request>,
     closed: watch::Receiver<()>,
+    turns: Arc<Turns>,
     readers: Readers,
     batch: usize,
     timeout: Duration,
@@ -73,9 +77,24 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong and what to do.
     pub fn open(config: &config::Store, unread: u64) -> Result<Self, OpenError> {
+        let opened = open::open(&config.path, config.timeout.0)?;
+        Self::over(opened, config, unread)
+    }
+
+    /// Opens the store in the folder `config.path`, which must exist, beside a daemon that may use
+    /// it: for changes of accounts alone, as this process and the daemon would not learn of each
+    /// other's messages. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`], [`OpenError::Behind`], and most others.
+    pub fn open_beside(config: &config::Store) -> Result<Self, OpenError> {
+        let opened = open::open_beside(&config.path, config.timeout.0)?;
+        Self::over(opened, config, 0)
+    }
+
+    fn over(opened: open::Opened, config: &config::Store, unread: u64) -> Result<Self, OpenError> {
         let timeout = config.timeout.0;
         let batch = config.batch.max(1);
-        let opened = open::open(&config.path, timeout)?;
         let path = opened.path;
         let failed = |why: String| OpenError::Database(path.clone(), why);
         let log = connection::open_for(Role::Checkpointer, &path, timeout)
@@ -83,11 +102,19 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(log).map_err(|error| failed(error.to_string()))?;
         let (requests, waiting) = mpsc::channel(batch);
         let (closing, closed) = watch::channel(());
-        Writer { db: opened.writer, checkpoints, batch, lock: opened.lock, closed: closing }
-            .start(waiting)
-            .map_err(|error| failed(error.to_string()))?;
+        let turns = Arc::default();
+        Writer {
+            db: opened.writer,
+            checkpoints,
+            batch,
+            lock: opened.lock,
+            closed: closing,
+            turns: Arc::clone(&turns),
+        }
+        .start(waiting)
+        .map_err(|error| failed(error.to_string()))?;
         let readers = Readers::new(path, config.readers, timeout);
-        Ok(Self { requests, closed, readers, batch, timeout, unread })
+        Ok(Self { requests, closed, turns, readers, batch, timeout, unread })
     }
 
     /// Bounds the database to this many pages, for tests of a full disk. Never below its present
@@ -151,21 +178,46 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_account(&self, account: Account) -> Result<(), StoreError> {
-        self.change(account, 1, self.deadline(), changes::create_account).await?
+        self.change(account, 1, self.deadline(), accounts::create).await?
     }
 
     async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.readers.read(move |db| queries::account_by_id(db, id)).await
+        self.readers.read(move |db| accounts::by_id(db, id)).await
     }
 
     async fn account_by_name(&self, name: &Username) -> Result<Option<Account>, StoreError> {
         let name = name.clone();
-        self.readers.read(move |db| queries::account_by_name(db, &name)).await
+        self.readers.read(move |db| accounts::by_name(db, &name)).await
     }
 
     async fn update_password(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
         let change = NewPassword { account: id, old: old.to_owned(), new: new.to_owned() };
-        self.change(change, 1, self.deadline(), changes::update_password).await
+        self.change(change, 1, self.deadline(), accounts::update_password).await
+    }
+
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Option<Account>, StoreError> {
+        self.change((id, change), 1, self.deadline(), accounts::change).await
+    }
+
+    async fn accounts(
+        &self,
+        after: Option<&Username>,
+        most: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.readers.read(move |db| accounts::in_order_of_names(db, &after, most)).await
+    }
+
+    async fn account_changes(&self, after: u64, most: usize) -> Result<Vec<Account>, StoreError> {
+        self.readers.read(move |db| accounts::changed_after(db, after, most)).await
+    }
+
+    async fn last_account_change(&self) -> Result<u64, StoreError> {
+        self.readers.read(|db| accounts::last_change(db)).await
     }
 
     async fn append(&self, batch: Vec<NewMessage>) -> Vec<Result<Appended, StoreError>> {
@@ -213,6 +265,19 @@ impl Store for SqliteStore {
     /// One group in the making while the other is committed.
     fn lanes(&self) -> usize {
         2
+    }
+
+    /// The writer has so long for one group as a change may wait for it: another program may hold
+    /// the database, or the disk be slow.
+    async fn turned(&self) {
+        let wake = async || {
+            let _ = self.requests.send(Request::Turn).await;
+        };
+        self.turns.turned(self.timeout, wake).await;
+    }
+
+    fn longest(&self) -> Duration {
+        self.timeout
     }
 
     async fn close(&self) {

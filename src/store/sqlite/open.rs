@@ -41,6 +41,8 @@ pub enum OpenError {
     Damaged(PathBuf, String),
     /// The database belongs to another program.
     Foreign(PathBuf),
+    /// The database has an older schema, and the daemon that uses it is as old.
+    Behind(PathBuf),
     /// A newer program has changed the database.
     Newer {
         /// The database.
@@ -88,6 +90,12 @@ impl fmt::Display for OpenError {
                  another folder",
                 path.display()
             ),
+            Self::Behind(path) => write!(
+                f,
+                "the database {} has the schema of an older confab, which uses it now: restart \
+                 that one as the present version first",
+                path.display()
+            ),
             Self::Newer { path, found, known } => write!(
                 f,
                 "the database {} has schema {found}, and this confab knows schemas up to {known}; \
@@ -106,8 +114,8 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     /// The database's full path.
     pub(super) path: PathBuf,
-    /// Keeps other processes out for as long as it lives.
-    pub(super) lock: File,
+    /// Keeps other processes out for as long as it lives; `None` for one that is beside them.
+    pub(super) lock: Option<File>,
 }
 
 /// Opens the folder and leaves the database ready to use. Waits at most `wait` for a program
@@ -121,7 +129,7 @@ pub(super) fn open(folder: &Path, wait: Duration) -> Result<Opened, OpenError> {
         return Err(OpenError::Damaged(path, "it is not a database".into()));
     }
     let writer = prepare(&path, wait)?;
-    Ok(Opened { writer, path, lock })
+    Ok(Opened { writer, path, lock: Some(lock) })
 }
 
 /// Opens the folder if there is a database in it, and makes nothing.
@@ -135,7 +143,31 @@ pub(super) fn open_existing(folder: &Path, wait: Duration) -> Result<Opened, Ope
     }
 }
 
-fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
+/// Opens the database, which must exist, beside a daemon that may use the folder: without the
+/// lock, so that a daemon may also start meanwhile. SQLite's own locks keep both writers apart.
+/// An older schema is brought up to date, if no daemon runs.
+pub(super) fn open_beside(folder: &Path, wait: Duration) -> Result<Opened, OpenError> {
+    let failed = |error| match io::Error::kind(&error) {
+        io::ErrorKind::NotFound => OpenError::Missing(folder.to_owned()),
+        _ => OpenError::Folder(folder.to_owned(), error),
+    };
+    let path = fs::canonicalize(folder).map_err(failed)?.join(DATABASE);
+    fs::metadata(&path).map_err(failed)?;
+    let version = || {
+        let connection = connection::open(&path, wait).map_err(|error| trouble(&path, &error))?;
+        applied(&connection, &path).map_err(|error| trouble(&path, &error))?
+    };
+    if version()? < MIGRATIONS.len() {
+        return match open(folder, wait) {
+            Err(OpenError::InUse(_)) => Err(OpenError::Behind(path)),
+            other => other,
+        };
+    }
+    let writer = prepare(&path, wait)?;
+    Ok(Opened { writer, path, lock: None })
+}
+
+pub(super) fn lock_folder(folder: &Path) -> Result<(PathBuf, File), OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(failed)?;
     // In full: SQLite takes a path that begins with "file:" for a URI.
@@ -184,13 +216,8 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
-    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            OpenError::Damaged(path.to_owned(), one_line(&error))
-        }
-        _ => OpenError::Database(path.to_owned(), one_line(&error)),
-    };
+pub(super) fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
+    let failed = |error: rusqlite::Error| trouble(path, &error);
     let connection = connection::open(path, wait).map_err(failed)?;
     // Nothing is written before the file is known to be ours.
     let applied = applied(&connection, path).map_err(failed)??;
@@ -214,8 +241,21 @@ fn prepare(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// What an error at the opening means.
+fn trouble(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Damaged(path.to_owned(), one_line(error))
+        }
+        _ => OpenError::Database(path.to_owned(), one_line(error)),
+    }
+}
+
 /// How many migrations the database has seen; 0 for an empty one.
-fn applied(connection: &Connection, path: &Path) -> rusqlite::Result<Result<usize, OpenError>> {
+pub(super) fn applied(
+    connection: &Connection,
+    path: &Path,
+) -> rusqlite::Result<Result<usize, OpenError>> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;

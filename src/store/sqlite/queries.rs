@@ -1,56 +1,15 @@
-//! Accounts, history and the list of conversations, as the readers see them.
+//! History and the list of conversations, as the readers see them.
 
 use std::sync::Arc;
 
-use confab_plugin::{UserId, Username};
-use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use confab_plugin::UserId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{AFTER_MESSAGE, Id, MESSAGE, count, limit, message, number, user};
 use crate::store::{
-    Account, Conversation, ConversationCursor, ConversationPage, ConversationSummary, HistoryPage,
+    Conversation, ConversationCursor, ConversationPage, ConversationSummary, HistoryPage,
     HistoryQuery, Message, Timestamp,
 };
-
-const ACCOUNT: &str = "SELECT id, username, display_name, password_hash, created_at FROM accounts";
-
-pub(super) fn account_by_id(db: &Connection, id: UserId) -> rusqlite::Result<Option<Account>> {
-    db.prepare_cached(&format!("{ACCOUNT} WHERE id = ?1"))?
-        .query_row([Id::from(id)], account)
-        .optional()
-}
-
-pub(super) fn account_by_name(
-    db: &Connection,
-    name: &Username,
-) -> rusqlite::Result<Option<Account>> {
-    db.prepare_cached(&format!("{ACCOUNT} WHERE username = ?1"))?
-        .query_row([name.as_str()], account)
-        .optional()
-}
-
-/// Accounts by id, those after a key.
-pub(super) fn accounts(
-    db: &Connection,
-    after: &[u8],
-    most: usize,
-) -> rusqlite::Result<Vec<Account>> {
-    db.prepare_cached(&format!("{ACCOUNT} WHERE id > ?1 ORDER BY id LIMIT ?2"))?
-        .query_map(params![after, limit(most)], account)?
-        .collect()
-}
-
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
-    let username: String = row.get(1)?;
-    Ok(Account {
-        id: user(row, 0)?,
-        username: username.parse().map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error))
-        })?,
-        display_name: row.get(2)?,
-        password_hash: row.get(3)?,
-        created_at: Timestamp(row.get(4)?),
-    })
-}
 
 /// The message that a sender has sent with this id.
 pub(super) fn original(

@@ -61,6 +61,14 @@ ALTER TABLE messages ADD COLUMN changed_by TEXT;
 -- With the one that UNIQUE (first, second) makes: a user's conversations in the order of their peers.
 CREATE INDEX conversations_by_second ON conversations (second, first);
 ",
+    "
+ALTER TABLE accounts ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0; -- tokens of another are refused
+ALTER TABLE accounts ADD COLUMN disabled_at INTEGER;
+ALTER TABLE accounts ADD COLUMN deleted_at INTEGER;
+-- The place of the account's last change among those of all: what each process learns them by.
+ALTER TABLE accounts ADD COLUMN change INTEGER;
+CREATE UNIQUE INDEX accounts_by_change ON accounts (change) WHERE change IS NOT NULL;
+",
 ];
 
 /// The tables that a database of the present version has.

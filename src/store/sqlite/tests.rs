@@ -18,7 +18,9 @@ fn no_query_sorts_or_scans_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open::open(folder.path(), Duration::from_secs(1)).unwrap();
     let history = format!("SELECT seq FROM messages m {}", queries::OLDEST);
-    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history] {
+    let changed = format!("SELECT id FROM accounts {}", accounts::CHANGED);
+    let newest = accounts::NEWEST;
+    for sql in [queries::CONVERSATIONS, sync::BY_PEER, &history, &changed, newest] {
         let plan = plan(&opened.writer, sql);
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}\n{plan}");
     }
@@ -90,4 +92,57 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         assert_eq!(changed.count() as u64, seq - 2);
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_writer_that_hangs_does_not_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, timeout) = (folder.path().to_owned(), Duration::from_millis(100));
+    let config = config::Store {
+        path,
+        timeout: confab_plugin::Duration(timeout),
+        ..config::Store::default()
+    };
+    let store = Arc::new(SqliteStore::open(&config, 10).unwrap());
+    store.turned().await;
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let hanging = Arc::clone(&store);
+    let change = tokio::spawn(async move {
+        let run: Run<std::sync::mpsc::Receiver<()>, ()> = |_, gate| {
+            let _ = gate.recv();
+            Ok(())
+        };
+        hanging.change(gate, 1, hanging.deadline(), run).await
+    });
+    // Until the change may take no longer, it is excused.
+    let begun = Instant::now();
+    while tokio::time::timeout(Duration::from_millis(300), store.turned()).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a writer that hangs turns");
+    }
+    open.send(()).unwrap();
+    store.turned().await;
+    change.await.unwrap().unwrap_err();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_older_backup_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, file, new] = ["old", "backup", "new"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&old).unwrap();
+    of_the_first_version(&old);
+    let (wait, task) = (Duration::from_secs(1), Arc::default());
+    // The backup itself changes nothing: it may be the one before an upgrade.
+    let made = backup::backup(&old, &[], &file, false, wait, &task).unwrap();
+    assert_eq!((made.schema, made.messages), (1, 2));
+    let what = backup::Restore { folder: &new, backup: &file, beside: &[], replace: false, wait };
+    let restored = backup::restore(what, &task).unwrap();
+    assert_eq!((restored.contents, restored.schema), (made, schema::MIGRATIONS.len() as i64));
+    let config = config::Store { path: new, ..config::Store::default() };
+    let store = SqliteStore::open(&config, 10).unwrap();
+    let (ann, bob) = (UserId::from_u128(1), UserId::from_u128(2));
+    let query = HistoryQuery { limit: 10, ..HistoryQuery::default() };
+    let page = store.history(Conversation::between(ann, bob), query).await.unwrap();
+    assert_eq!(page.messages.len(), 2);
+    store.close().await;
 }

@@ -1,7 +1,7 @@
 //! The one thread that changes the database: it takes all that waits and commits it as one
 //! transaction, so that one wait for the disk serves them all.
 
-use std::{fs::File, thread::JoinHandle, time::Instant};
+use std::{fs::File, sync::Arc, thread::JoinHandle, time::Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
@@ -12,11 +12,14 @@ use super::{
     job::{Job, Work},
     open::one_line,
 };
+use crate::turns::Turns;
 
 /// What the writer is asked for.
 pub(super) enum Request {
     /// A change.
     Change(Box<dyn Job>),
+    /// A round without a change, to show that the thread turns.
+    Turn,
     /// To finish what waits and end.
     Close,
 }
@@ -30,9 +33,11 @@ pub(super) struct Writer {
     /// The most changes in a transaction.
     pub(super) batch: usize,
     /// Held until the database is closed.
-    pub(super) lock: File,
+    pub(super) lock: Option<File>,
     /// Dropped when all is closed.
     pub(super) closed: watch::Sender<()>,
+    /// Its rounds: one for each group.
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Writer {
@@ -48,7 +53,8 @@ impl Writer {
         let mut heads = Heads::new();
         let mut healthy = true;
         let mut carried = None;
-        while let Some(first) = carried.take().or_else(|| next(&mut requests)) {
+        while let Some(first) = carried.take().or_else(|| next(&mut requests, &self.turns)) {
+            let _round = self.turns.begin();
             let group = gather(first, &mut requests, &mut carried, self.batch);
             let before = self.db.total_changes();
             match commit(&mut self.db, &mut heads, healthy, group) {
@@ -77,10 +83,11 @@ impl Writer {
     }
 }
 
-fn next(requests: &mut mpsc::Receiver<Request>) -> Option<Box<dyn Job>> {
+fn next(requests: &mut mpsc::Receiver<Request>, turns: &Turns) -> Option<Box<dyn Job>> {
     loop {
         match requests.blocking_recv()? {
             Request::Change(job) => return Some(job),
+            Request::Turn => drop(turns.begin()),
             // What is in the queue already is still received.
             Request::Close => requests.close(),
         }
@@ -106,6 +113,8 @@ fn gather(
                 size += job.size();
                 group.push(job);
             }
+            // This group is its round.
+            Ok(Request::Turn) => {}
             Ok(Request::Close) => requests.close(),
             Err(_) => break,
         }

@@ -18,6 +18,7 @@ use confab::{
     app,
     config::{Environment, Flags, Sources},
     registry,
+    systemd::Inherited,
 };
 use serde_json::Value;
 
@@ -82,7 +83,7 @@ impl Server {
         let sources = Sources { environment, flags, manifests: registry::manifests() };
         thread::spawn(move || {
             let loaded = sources.load().expect("a good configuration");
-            let ended = app::run(loaded, sources);
+            let ended = app::run(loaded, sources, Inherited::default());
             panic!("the daemon ended: {ended:?}");
         });
         let mut server = Self { address, user: String::new(), token: String::new() };

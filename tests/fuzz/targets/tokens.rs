@@ -31,7 +31,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     Tokens::with_clock(&AUTH, keys, Arc::new(move || now))
 });
 static GOOD: LazyLock<String> = LazyLock::new(|| {
-    let token = TOKENS.issue(UserId::from_u128(7)).expect("a token");
+    let token = TOKENS.issue(UserId::from_u128(7), 0).expect("a token");
     token.text.expose().to_owned()
 });
 

@@ -9,7 +9,7 @@ pub mod lifecycle;
 use std::sync::Arc;
 
 use confab::{
-    bus::{Bus, Envelope},
+    bus::{Bus, Envelope, Way},
     wire::Frame,
 };
 use confab_plugin::{SessionId, UserId};
@@ -47,7 +47,7 @@ impl Node {
 
     /// Publishes a frame, but not to one session.
     pub fn publish_frame(&self, to: UserId, except: Option<SessionId>, frame: Frame) {
-        self.bus.publish(Envelope { to, except, frame });
+        self.bus.publish(Envelope { to, except, frame, way: Way::Local });
     }
 
     /// Opens a session.

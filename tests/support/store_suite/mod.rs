@@ -13,11 +13,12 @@ pub mod marks;
 pub mod model;
 pub mod originals;
 pub mod property;
+pub mod standing;
 
 use std::sync::Arc;
 
 use confab::store::{Account, Appended, ChangedBy, Conversation, HistoryQuery, Message, NewMark};
-use confab::store::{NewMessage, Store, StoreError, Timestamp};
+use confab::store::{NewMessage, Standing, Store, StoreError, Timestamp};
 use confab_plugin::UserId;
 
 /// One empty space to keep things in, on one kind of store.
@@ -60,6 +61,7 @@ pub fn account(number: u128) -> Account {
         display_name: None,
         password_hash: "$argon2id$hash".into(),
         created_at: NOON,
+        standing: Standing::default(),
     }
 }
 
@@ -123,6 +125,9 @@ macro_rules! store_suite {
 
             store_suite!(@file $type, accounts: an_account_is_found, a_name_is_given_once,
                 of_racing_creators_one_wins, a_password_is_replaced_if_it_is_the_old_one);
+            store_suite!(@file $type, standing: each_change_is_kept,
+                a_deleted_account_keeps_its_name, a_bot_is_left_alone, accounts_are_listed_by_name,
+                changes_are_found_in_their_order, no_change_is_missed);
             store_suite!(@file $type, append: messages_are_numbered_in_the_order_given,
                 concurrent_appends_leave_no_hole, a_retry_returns_the_original,
                 a_retry_in_the_same_batch_is_known, concurrent_retries_are_one_message,

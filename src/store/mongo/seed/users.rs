@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{first, key, time, time_of_id};
 use crate::store::{
-    Account, StoreError, Timestamp, mongo::connect::Space, mongo::errors::unavailable,
+    Account, Standing, StoreError, Timestamp, mongo::connect::Space, mongo::errors::unavailable,
 };
 
 /// The seed's collection of users.
@@ -129,6 +129,7 @@ fn account(
         username,
         password_hash: hash.filter(|hash| usable(hash)).unwrap_or(NO_PASSWORD).into(),
         created_at: created_at.unwrap_or_default(),
+        standing: Standing::default(),
     })
 }
 

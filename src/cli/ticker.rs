@@ -8,19 +8,26 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::migrate::{Phase, Progress};
-
 /// How often the progress is looked at, and a terminal's line renewed.
 const TICK: Duration = Duration::from_millis(200);
 
 /// How often a line is written where there is no terminal.
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
+/// Work whose progress can be shown.
+pub(super) trait Shown {
+    /// What is being done: the clock begins anew when it changes.
+    fn phase(&self) -> u8;
+
+    /// One line of at most 79 columns. `elapsed`: since the phase began.
+    fn line(&self, elapsed: Duration) -> String;
+}
+
 /// What shows it.
 pub(super) struct Ticker<'a> {
-    progress: &'a Progress,
+    progress: &'a dyn Shown,
     is_terminal: bool,
-    phase: Phase,
+    phase: u8,
     began: Instant,
     written: Instant,
     /// Columns of the terminal's line.
@@ -29,7 +36,7 @@ pub(super) struct Ticker<'a> {
 
 impl<'a> Ticker<'a> {
     /// Shows the progress of some work until it is done, or dropped.
-    pub(super) async fn during<T>(progress: &'a Progress, work: impl Future<Output = T>) -> T {
+    pub(super) async fn during<T>(progress: &'a dyn Shown, work: impl Future<Output = T>) -> T {
         let now = Instant::now();
         let mut ticker = Self {
             progress,
