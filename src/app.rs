@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    io::Write,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admission::Admission,
+    announce::announce,
     auth::{self, Accounts, Passwords, RefreshTokens, Tokens},
     bus::{Bus, local::LocalBus, redis::RedisBus},
     chain::{Bots, Chain},
@@ -23,7 +23,7 @@ use crate::{
     directory::Directory,
     dispatch::{self, Dispatch, DispatchBots, Sequencer},
     exposition::{self, Exposition},
-    http::{self, AllowedOrigins, Serving, State, Told},
+    http::{self, Access, Serving, State, Told},
     hub::Hub,
     listeners::Listeners,
     reload::{self, Reloads},
@@ -31,6 +31,7 @@ use crate::{
     store::{MeteredStore, Store, mongo::MongoStore, sqlite::SqliteStore},
     systemd::{Inherited, Manager, Parts, Pulses, control, watchdog},
     telemetry::{self, LogLevel},
+    tls,
 };
 
 /// What plugins get to finish, and then the store, even when sessions have used up the grace.
@@ -60,9 +61,9 @@ impl AppError {
 /// When it cannot start: a port in use, a folder that cannot be written, a database of another
 /// version, a plugin that does not start.
 pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(), AppError> {
-    let config = loaded.config;
+    let Loaded { config, certificate, warnings, .. } = loaded;
     let log = telemetry::start_log(&config.log);
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         reload::warn(&Told::from(warning.as_ref()));
     }
     let metrics = exposition::start().map_err(AppError::new)?;
@@ -74,7 +75,7 @@ pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(),
     let level = log.level.clone();
     let host = Host { inherited, manager: Arc::new(Manager::find().map_err(AppError::new)?) };
     let ended = runtime.block_on(async {
-        Daemon::start(config, sources, level, metrics, host).await?.run().await
+        Daemon::start((config, certificate), sources, level, metrics, host).await?.run().await
     });
     // A thread that waits for a file that never comes must not keep the process.
     runtime.shutdown_timeout(LAST_GRACE);
@@ -105,7 +106,7 @@ struct Daemon {
 
 impl Daemon {
     async fn start(
-        config: Config,
+        (config, certificate): (Config, Option<tls::Pair>),
         sources: Sources,
         level: LogLevel,
         metrics: PrometheusHandle,
@@ -146,7 +147,8 @@ impl Daemon {
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let refresh = RefreshTokens::new(Arc::clone(&store), &config.auth);
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens), refresh);
-        let origins = Arc::new(AllowedOrigins::new(&config.server.allowed_origins));
+        let access = Access::new(&config.server, certificate).map_err(AppError::new)?;
+        let access = Arc::new(access);
         let state = State::new(
             &config,
             Arc::clone(&dispatch),
@@ -154,7 +156,7 @@ impl Daemon {
             Arc::clone(&store),
             Arc::clone(&admission),
             accounts,
-            Arc::clone(&origins),
+            Arc::clone(&access),
         );
 
         let (stop, upkeep) =
@@ -165,7 +167,7 @@ impl Daemon {
             dispatch: Arc::clone(&dispatch),
             bots,
             level,
-            origins,
+            access: Arc::clone(&access),
             tokens,
             manager: Arc::clone(&manager),
             stop: stop.clone(),
@@ -196,12 +198,15 @@ impl Daemon {
         daemon.admin.spawn(auth::tend_logins(Arc::clone(&daemon.store), stop.clone()));
         daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         gauge!("confab_connections_max").set(connections as f64);
-        daemon.serve_public(public, connections, Arc::new(state));
+        let (stop, watch) = (daemon.upkeep.clone(), access.watch(&daemon.config.server));
+        daemon.admin.spawn(async move { stop.run_until_cancelled(watch).await });
+        daemon.serve_public(public, connections, access, Arc::new(state));
         daemon.serve_admin(admin, metrics);
         daemon.attend_manager()?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %public_address,
+            tls = daemon.config.server.tls.files().is_some(),
             admin_listen = %admin_address,
             plugins = daemon.config.plugins.len(),
             config = %Fingerprint::of(&daemon.config),
@@ -213,10 +218,17 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn serve_public(&self, listener: TcpListener, connections: usize, state: Arc<State>) {
+    fn serve_public(
+        &self,
+        listener: TcpListener,
+        connections: usize,
+        access: Arc<Access>,
+        state: Arc<State>,
+    ) {
         let serving = Serving {
             listener,
             connections,
+            access: Some(access),
             pulse: Arc::clone(&self.pulses.public),
             request: self.config.limits.request_timeout.0,
             endpoint: http::public(&self.config, state),
@@ -233,6 +245,7 @@ impl Daemon {
         let serving = Serving {
             listener,
             connections: descriptors::ADMIN_CONNECTIONS,
+            access: None,
             request: self.config.limits.request_timeout.0 + self.reloads.longest(),
             pulse: Arc::clone(&self.pulses.admin),
             endpoint: http::admin::routes(
@@ -378,21 +391,4 @@ fn ended(listener: &'static str, result: std::io::Result<()>, stop: &Cancellatio
         tracing::error!(listener, %error, "a listener failed");
         stop.cancel();
     }
-}
-
-/// Tells people where to go; scripts may read the addresses here when a port was 0.
-fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
-    let mut lines = format!(
-        "confab {}\n  listening on http://{public}\n  admin on     http://{admin}\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    if config.server.web {
-        lines += &format!("  chat at      http://{public}/\n");
-    }
-    lines += &match config.store.mongo.uri {
-        Some(_) => format!("  data in      MongoDB, {}\n", config.store.mongo.database),
-        None => format!("  data in      {}\n", config.store.path.display()),
-    };
-    // Nobody need be listening.
-    let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod probe;
 pub mod rate;
 pub mod store;
+pub mod tls;
 pub mod trace;
 pub mod turns;
 pub mod values;
@@ -32,6 +33,7 @@ pub mod hub;
 pub mod http;
 
 // Floor 7: the daemon and its commands.
+pub mod announce;
 pub mod app;
 pub mod cli;
 pub mod descriptors;

@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod socket;
 pub mod summary;
 pub mod target;
+pub mod trust;
 pub mod verify;
 
 /// Processor time that this process has used, in all its threads.

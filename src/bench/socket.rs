@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{self, client::IntoClientRequest as _, http, protocol::WebSocketConfig},
@@ -11,11 +11,11 @@ use tokio_tungstenite::{
 use super::{
     error::{CallError, Refused},
     http::Account,
-    target::Target,
+    target::{Connection, Target},
 };
 
 /// A session's socket.
-pub type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<Connection>;
 
 /// How long opening a session may take.
 pub const LIMIT: Duration = Duration::from_secs(10);

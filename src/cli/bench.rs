@@ -1,6 +1,6 @@
 //! `confab bench`: measures a running server from the outside.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use crate::bench::{
     progress::Progress,
     summary::Summary,
     target::Target,
+    trust::Trust,
     verify::{device::Targets, run::Options},
 };
 
@@ -109,6 +110,9 @@ pub(super) struct Bench {
     /// Threads of the generator
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     threads: usize,
+    /// Certificate authorities of https:// servers, a PEM file [default: those of this machine]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Write the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -151,6 +155,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Bench {
+    /// Says which certificates are taken.
+    fn trust(&mut self) -> Result<(), String> {
+        let targets = || self.urls.iter().chain(&self.admin);
+        if !targets().any(Target::is_tls) {
+            return match self.ca {
+                Some(_) => Err("--ca is for https:// servers alone".to_owned()),
+                None => Ok(()),
+            };
+        }
+        let trust = match &self.ca {
+            Some(file) => Trust::of_file(file)?,
+            None => Trust::of_system()?,
+        };
+        for target in self.urls.iter_mut().chain(&mut self.admin) {
+            *target = target.clone().trusting(&trust);
+        }
+        Ok(())
+    }
+
     fn plan(self) -> Result<Plan, String> {
         let sessions = self.connect_sessions.max(self.idle);
         let users = self.users.unwrap_or_else(|| {
@@ -227,7 +250,11 @@ impl Bench {
 }
 
 /// Runs the command.
-pub(super) fn run(what: Bench) -> ExitCode {
+pub(super) fn run(mut what: Bench) -> ExitCode {
+    if let Err(why) = what.trust() {
+        output::to_stderr(&format!("error: {why}"));
+        return ExitCode::from(USAGE);
+    }
     let json = what.json;
     if what.verify.verify {
         return match what.verification() {
@@ -322,9 +349,18 @@ fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
+/// Whether TLS was what failed.
+fn is_tls(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
+}
+
 /// What to do about a failure.
 fn advice(error: &CallError) -> &'static str {
     match error {
+        CallError::Unreachable { source, target } if target.is_tls() && is_tls(source) => {
+            "\n  the connection is there, but no TLS that can be trusted: name the server as its \
+             certificate does, and with --ca who vouches for it"
+        }
         CallError::Unreachable { .. } => {
             "\n  is it running, and is this its public listener? `confab serve` starts one on \
              http://127.0.0.1:8080"

@@ -4,15 +4,17 @@ use confab_plugin::{ByteSize, Duration, Segment};
 use serde_json::{Map, Value};
 
 use super::{
-    document::Finding, log_level, previous_keys, schema::quoted, tables, telemetry, web_origin,
+    document::Finding, log_level, network::Network, previous_keys, schema::quoted, tables,
+    telemetry, web_origin,
 };
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 75] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
+    ("server.tls", "check_interval", "1s", "24h"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "refresh_lifetime", "0s", "365days"),
@@ -88,7 +90,9 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 75] = [
 ];
 
 /// The keys that are paths of files and folders: they must not be empty.
-pub(super) const PATHS: [(&str, &str); 6] = [
+pub(super) const PATHS: [(&str, &str); 8] = [
+    ("server.tls", "certificate_file"),
+    ("server.tls", "key_file"),
     ("store", "path"),
     ("auth", "secret_key_file"),
     ("auth", "private_key_file"),
@@ -96,6 +100,9 @@ pub(super) const PATHS: [(&str, &str); 6] = [
     ("store.mongo", "uri_file"),
     ("bus.redis", "url_file"),
 ];
+
+/// Checks one item of a list: the end of a sentence that begins with it.
+type Check = fn(&str) -> Result<(), String>;
 
 /// Checks the values of one layer, whose types are known to be right.
 pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
@@ -140,12 +147,17 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
         let path = tables::path("telemetry.otlp", key);
         findings.extend(message.map(|message| Finding::at(&path, message)));
     }
-    let origins = get("server", "allowed_origins").and_then(Value::as_array);
-    for (index, origin) in origins.into_iter().flatten().enumerate() {
-        if let Some(Err(wrong)) = origin.as_str().map(web_origin::check) {
-            let path: [Segment; 3] = ["server".into(), "allowed_origins".into(), index.into()];
-            let message = format!("{} {wrong}", quoted(origin.as_str().unwrap_or_default()));
-            findings.push(Finding::at(&path, message));
+    let network = |text: &str| text.parse::<Network>().map(|_| ());
+    let lists: [(&str, Check); 2] =
+        [("allowed_origins", web_origin::check), ("trusted_proxies", network)];
+    for (key, check) in lists {
+        let items = get("server", key).and_then(Value::as_array);
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            if let Some(Err(wrong)) = item.as_str().map(check) {
+                let path: [Segment; 3] = ["server".into(), key.into(), index.into()];
+                let message = format!("{} {wrong}", quoted(item.as_str().unwrap_or_default()));
+                findings.push(Finding::at(&path, message));
+            }
         }
     }
     findings.extend(previous_keys::check(tree));

@@ -14,7 +14,7 @@ use super::{
 
 /// The keys and tables that a reload changes in the running daemon. Everything else, also a key
 /// that nobody has thought of, waits for a restart.
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 10] = [
     "auth.previous_public_key_files",
     "auth.previous_secret_key_files",
     "auth.private_key_file",
@@ -24,6 +24,7 @@ const LIVE: [&str; 9] = [
     "log.level",
     "plugins",
     "server.allowed_origins",
+    "server.trusted_proxies",
 ];
 
 /// The keys whose values are secrets, and are not in the serialized configuration.
@@ -96,6 +97,7 @@ impl Config {
         self.log.level.clone_from(&new.log.level);
         self.plugins.clone_from(&new.plugins);
         self.server.allowed_origins.clone_from(&new.server.allowed_origins);
+        self.server.trusted_proxies.clone_from(&new.server.trusted_proxies);
         if self.auth.algorithm == new.auth.algorithm {
             self.auth.take_keys(&new.auth);
         }
@@ -305,6 +307,7 @@ mod tests {
         new.log.queue = 999;
         new.plugins.clear();
         new.server.allowed_origins = vec!["https://a.example".to_owned()];
+        new.server.trusted_proxies = vec!["10.0.0.1".to_owned()];
         new.server.web = false;
         new.auth.secret_key = Some(Secret::from("hunter2".to_owned()));
         new.auth.secret_key_file = Some("a".into());

@@ -13,7 +13,8 @@ pub struct Limits {
     /// From 1 to 10000000.
     pub connections: usize,
     /// Open connections from one address (of an IPv6 network of 64 bits); a further one is closed
-    /// at once. Raise it when a proxy brings everybody from its own. From 1 to 10000000.
+    /// at once. Those of server.trusted_proxies do not count; the sessions that they bring count for
+    /// the address that they name. From 1 to 10000000.
     pub connections_per_address: usize,
     /// Sessions of one user, over all devices on this node. From 1 to 10000.
     pub sessions_per_user: usize,

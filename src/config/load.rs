@@ -24,8 +24,9 @@ use super::{
     secret::Secret,
     secret_key,
     sections::Config,
-    tables, variables,
+    tables, tls, variables,
 };
+use crate::tls::Pair;
 
 /// What the command line says of the configuration. Values are text, checked with all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What works, and is probably not meant.
     pub warnings: Vec<Warning>,
+    /// The certificate of `server.tls` and its key; `None` without TLS, or if they were left alone.
+    pub certificate: Option<Pair>,
     /// Where the entries of the chain stand.
     entries: Vec<Place>,
 }
@@ -178,10 +181,20 @@ pub fn load(
         true => errors.extend(previous_keys::read(&mut config.auth, &layers, environment)),
         false => errors.extend(previous_keys::pem_files(&config.auth, &layers)),
     }
+    let mut certificate = None;
+    if let Some(found) = tls::read(&layers, &config.server.tls).filter(|_| !flags.no_secrets) {
+        match found {
+            Ok((pair, odd)) => {
+                certificate = Some(pair);
+                warnings.extend(odd);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
     }
-    Ok(Loaded { config, origins, files, warnings, entries })
+    Ok(Loaded { config, origins, files, warnings, entries, certificate })
 }
 
 /// The layers, each with what is already known to be wrong in it.
@@ -335,6 +348,6 @@ impl Secrets {
     }
 }
 
-fn everybody_reads(file: &FilePath) -> io::Result<bool> {
+pub(super) fn everybody_reads(file: &FilePath) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().mode() & 0o004 != 0)
 }

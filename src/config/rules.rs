@@ -9,6 +9,7 @@ use super::{
     document::{Finding, Path, Target},
     error::{ConfigError, Warning},
     layers::{Layer, Merged},
+    network::Network,
     placement,
     sections::{Algorithm, Config},
     tables,
@@ -84,6 +85,20 @@ impl<'a> Rules<'a> {
         if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
             let message = "\"*\" allows all origins, and the others add nothing";
             self.warn(&[("server", "allowed_origins")], message);
+        }
+        let pair = [
+            ("certificate_file", &server.tls.certificate_file),
+            ("key_file", &server.tls.key_file),
+        ];
+        if let [(given, Some(_)), (other, None)] | [(other, None), (given, Some(_))] = pair {
+            let message = format!("{given} is of no use without {other}");
+            let help = "TLS needs both: a certificate, and its key";
+            self.error_with_help(&[("server.tls", given), ("server.tls", other)], message, help);
+        }
+        let networks = server.trusted_proxies.iter().map(|network| network.parse::<Network>());
+        if networks.flatten().any(|network| network.is_everything()) {
+            let message = "every client is trusted to say what its address is";
+            self.warn(&[("server", "trusted_proxies")], message);
         }
     }
 

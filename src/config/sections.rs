@@ -10,7 +10,9 @@ use confab_plugin::{ByteSize, Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, telemetry::Telemetry};
+use super::{
+    bus::Bus, entry::PluginEntry, limits::Limits, secret::Secret, telemetry::Telemetry, tls::Tls,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +70,12 @@ pub struct Server {
     /// Other sites whose pages may use this server from a browser, such as
     /// "https://chat.example.org"; "*" allows all. The server's own pages always may.
     pub allowed_origins: Vec<String>,
+    /// Proxies before this server, as addresses and networks such as "127.0.0.1" and
+    /// "10.0.0.0/8". What they say of a client's address in X-Forwarded-For is believed, and their
+    /// own connections do not count for connections_per_address.
+    pub trusted_proxies: Vec<String>,
+    /// TLS on listen, without a proxy. Used when certificate_file and key_file are given.
+    pub tls: Tls,
     /// Threads that serve clients; 0 means one for each core. At most 1024.
     pub worker_threads: usize,
     /// On SIGTERM, how long sessions get to receive what is queued before the daemon exits. At
@@ -86,6 +94,8 @@ impl Default for Server {
             web: true,
             docs: true,
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: Tls::default(),
             worker_threads: 0,
             drain_grace: Duration::from_secs(10),
             reload_timeout: Duration::from_secs(30),

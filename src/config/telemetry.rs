@@ -61,7 +61,7 @@ pub(super) fn check_endpoint(text: &str) -> Result<(), String> {
     let example = "write one such as \"http://127.0.0.1:4318\"";
     let why = match text.parse::<Target>() {
         Ok(_) if text.starts_with("http://") => return Ok(()),
-        Err(InvalidTarget::Tls) => {
+        Ok(target) if target.is_tls() => {
             return Err("TLS is not spoken to a collector: run one beside the daemon, and write \
                         its http:// address"
                 .to_owned());

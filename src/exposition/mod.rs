@@ -12,7 +12,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge}
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth, bus, dispatch, dispatch::Dispatch, http, hub, reload, telemetry};
+use crate::{auth, bus, dispatch, dispatch::Dispatch, http, hub, reload, telemetry, tls};
 pub use runtime::watch_lag;
 
 /// How often what histograms have gathered is folded into their buckets.
@@ -54,6 +54,7 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     hub::describe_metrics();
     telemetry::describe_metrics();
     reload::describe_metrics();
+    tls::describe_metrics();
     describe_chain();
     describe_gauge!("confab_build_info", Unit::Count, "The version that runs; always 1.");
     gauge!("confab_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -7,6 +7,7 @@
 use std::{
     future::Future,
     io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -21,15 +22,16 @@ use poem::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
 };
 
 use super::{
+    access::Access,
     addresses::{Addresses, Place},
     client,
     meters::Open,
+    transport::Transport,
 };
 use crate::{rate::Seldom, turns::Pulse};
 
@@ -68,18 +70,22 @@ pub struct Guarded {
     permits: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     bounds: Bounds,
+    access: Option<Arc<Access>>,
     trouble: Seldom,
     pulse: Arc<Pulse>,
 }
 
 impl Guarded {
-    /// Accepts from `listener` within `bounds`, and answers `pulse` meanwhile.
+    /// Accepts from `listener` within `bounds`, and answers `pulse` meanwhile. With
+    /// `access`, the proxies that it trusts have as many connections as they want, for they stand
+    /// for many clients, and connections speak TLS if it says so.
     ///
     /// # Errors
     /// The system's own.
     pub fn new(
         listener: std::net::TcpListener,
         bounds: Bounds,
+        access: Option<Arc<Access>>,
         pulse: Arc<Pulse>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
@@ -88,9 +94,23 @@ impl Guarded {
             permits: Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS))),
             addresses: Arc::default(),
             bounds,
+            access,
             trouble: Seldom::new(TELL),
             pulse,
         })
+    }
+
+    /// A place among the connections from `peer`; `None` for a proxy, which needs none.
+    fn place(&self, peer: IpAddr) -> io::Result<Option<Place>> {
+        if self.access.as_ref().is_some_and(|access| access.proxies.trusts(peer)) {
+            return Ok(None);
+        }
+        let place = self.addresses.enter(peer, self.bounds.per_address);
+        if place.is_none() {
+            counter!("confab_connections_refused_total").increment(1);
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(place)
     }
 
     async fn next(&mut self) -> io::Result<(GuardedStream, LocalAddr, RemoteAddr, Scheme)> {
@@ -104,11 +124,9 @@ impl Guarded {
         };
         match accepted {
             Ok((stream, local, remote, scheme)) => {
-                let address = client::address(&remote);
-                let Some(place) = self.addresses.enter(address, self.bounds.per_address) else {
-                    counter!("confab_connections_refused_total").increment(1);
-                    return Err(io::ErrorKind::ConnectionRefused.into());
-                };
+                let place = self.place(client::peer(&remote))?;
+                let tls = self.access.as_ref().and_then(|access| access.tls());
+                let stream = Transport::new(stream, tls);
                 let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }
@@ -144,11 +162,11 @@ impl Acceptor for Guarded {
 }
 
 /// The right to be open: one of all, and one of an address.
-type Permit = (OwnedSemaphorePermit, Place);
+type Permit = (OwnedSemaphorePermit, Option<Place>);
 
 /// A connection with a deadline, until it becomes a WebSocket, which keeps its own time.
 pub struct GuardedStream {
-    inner: TcpStream,
+    inner: Transport,
     _permit: Permit,
     _open: Open,
     bounds: Bounds,
@@ -162,7 +180,7 @@ pub struct GuardedStream {
 }
 
 impl GuardedStream {
-    fn new(inner: TcpStream, permit: Permit, bounds: Bounds) -> Self {
+    fn new(inner: Transport, permit: Permit, bounds: Bounds) -> Self {
         let deadline = Some(Box::pin(sleep(bounds.request)));
         Self {
             inner,
@@ -285,10 +303,16 @@ impl AsyncWrite for GuardedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        match Pin::new(&mut self.inner).poll_flush(cx) {
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        match Pin::new(&mut self.inner).poll_shutdown(cx) {
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+            shut => shut,
+        }
     }
 }

@@ -165,7 +165,9 @@ impl AccountsApi {
             values::check_display_name(name)?;
         }
         let event = Register::new(username, display_name.map(Into::into));
-        let passage = enter(&state, client::context(request), Event::Register(event)).await?;
+        let passage =
+            enter(&state, client::context(request, &state.access.proxies), Event::Register(event))
+                .await?;
         let Event::Register(wanted) = passage.event() else {
             return Err(Refusal::new(Code::Internal, "The server failed.").into());
         };
@@ -204,7 +206,7 @@ impl AccountsApi {
                 .map_err(Into::into);
         };
         let event = Event::Login(Login::new(username.clone()));
-        let passage = enter(&state, client::context(request), event).await?;
+        let passage = enter(&state, client::context(request, &state.access.proxies), event).await?;
         let result = state.accounts.login(Some(username), password).await;
         let (account, token) = conclude(passage, result)?;
         Ok(Granted::new(&account, &token))

@@ -8,15 +8,22 @@ use std::{
 use confab_plugin::Context;
 use poem::{Addr, Request, http::header, web::RemoteAddr};
 
+use super::proxies::TrustedProxies;
+
 /// The longest `User-Agent` that plugins are shown, in bytes.
 const MAX_USER_AGENT: usize = 256;
 
-/// The address of the connection's other end.
-pub fn address(remote: &RemoteAddr) -> IpAddr {
+/// The address of the connection's other end: the client's, or that of a proxy.
+pub fn peer(remote: &RemoteAddr) -> IpAddr {
     match &remote.0 {
         Addr::SocketAddr(address) => address.ip().to_canonical(),
         _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     }
+}
+
+/// The client's address, which a listed proxy may tell.
+pub fn address(request: &Request, proxies: &TrustedProxies) -> IpAddr {
+    proxies.client(peer(request.remote_addr()), request.headers())
 }
 
 /// What the client calls itself: untrusted text.
@@ -26,8 +33,8 @@ pub fn user_agent(request: &Request) -> Option<Arc<str>> {
 }
 
 /// The circumstances of a call by somebody who is not known yet.
-pub fn context(request: &Request) -> Context {
-    Context::new(None, None, address(request.remote_addr()))
+pub fn context(request: &Request, proxies: &TrustedProxies) -> Context {
+    Context::new(None, None, address(request, proxies))
 }
 
 /// The part of an address that one customer of a provider has: an IPv6 user has a whole /64.

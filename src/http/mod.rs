@@ -3,6 +3,7 @@
 //! Invariant: nothing outside this module names poem.
 
 mod acceptor;
+mod access;
 mod accounts;
 mod addresses;
 pub mod admin;
@@ -17,15 +18,19 @@ mod logins;
 mod meters;
 mod origin;
 mod profile;
+mod proxies;
 mod reload;
 mod request_id;
 mod server;
+mod transport;
 mod web;
 mod ws;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use addresses::{Addresses, Place};
 use confab_plugin::UserId;
+use metrics::counter;
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get,
     http::{HeaderValue, Method, header},
@@ -42,8 +47,8 @@ use crate::{
     rate::{KeyedRate, Rate, whole_seconds},
     store::Store,
 };
+pub use access::Access;
 pub use meters::describe_metrics;
-pub use origin::AllowedOrigins;
 pub use reload::{NotReloaded, Reload, Reloaded, Told};
 pub use server::{Serving, bind, serve, serve_local};
 
@@ -59,7 +64,9 @@ pub struct State {
     accounts: Accounts,
     tokens: Arc<Tokens>,
     limits: Limits,
-    allowed_origins: Arc<AllowedOrigins>,
+    access: Arc<Access>,
+    /// Who has how many sessions that came through a proxy.
+    forwarded: Arc<Addresses>,
     attempts: KeyedRate<IpAddr>,
     refreshes: KeyedRate<IpAddr>,
     guesses: KeyedRate<UserId>,
@@ -77,7 +84,7 @@ impl State {
         store: Arc<dyn Store>,
         admission: Arc<Admission>,
         accounts: Accounts,
-        allowed_origins: Arc<AllowedOrigins>,
+        access: Arc<Access>,
     ) -> Self {
         let limits = &config.limits;
         let a_minute = |count, burst| Rate::new(count, Duration::from_secs(60), burst);
@@ -92,7 +99,8 @@ impl State {
             tokens: Arc::clone(accounts.tokens()),
             accounts,
             limits: limits.clone(),
-            allowed_origins,
+            access,
+            forwarded: Arc::default(),
             attempts: KeyedRate::new(logins, REMEMBERED),
             refreshes: KeyedRate::new(logins, REMEMBERED),
             guesses: KeyedRate::new(logins, REMEMBERED),
@@ -104,7 +112,7 @@ impl State {
 
     /// Counts a login or registration against the client's address.
     fn allow_attempt(&self, request: &Request) -> Result<(), Refusal> {
-        let address = client::customer(client::address(request.remote_addr()));
+        let address = client::customer(client::address(request, &self.access.proxies));
         let message = "Too many logins and registrations from your address: wait a little.";
         let taken = self.attempts.take(&address, std::time::Instant::now());
         taken.map_err(|wait| rate_limited(message, wait))
@@ -113,10 +121,26 @@ impl State {
     /// Counts a refresh against the client's address: apart from logins, so that neither takes the
     /// other's place.
     fn allow_refresh(&self, request: &Request) -> Result<(), Refusal> {
-        let address = client::customer(client::address(request.remote_addr()));
+        let address = client::customer(client::address(request, &self.access.proxies));
         let message = "Too many refreshes from your address: wait a little.";
         let taken = self.refreshes.take(&address, std::time::Instant::now());
         taken.map_err(|wait| rate_limited(message, wait))
+    }
+
+    /// A place for a session that a proxy brings, among those of its client's address. Other
+    /// connections have one from the acceptor; `None` for them.
+    fn place(&self, peer: IpAddr, client: IpAddr) -> Result<Option<Place>, Refusal> {
+        let proxies = &self.access.proxies;
+        if !proxies.trusts(peer) || proxies.trusts(client) {
+            return Ok(None);
+        }
+        let place = self.forwarded.enter(client, self.limits.connections_per_address);
+        if place.is_none() {
+            counter!("confab_connections_refused_total").increment(1);
+            let message = "Your address has too many connections: close one of them.";
+            return Err(Refusal::new(Code::RateLimited, message));
+        }
+        Ok(place)
     }
 
     /// Counts a password that somebody gives with a user's token, against the user: whoever has
@@ -156,7 +180,7 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     }
     let limit = config.limits.body.as_usize();
     let requests = Arc::new(meters::Requests::new());
-    let allowed = Arc::clone(&state.allowed_origins);
+    let access = Arc::clone(&state.access);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
     routes
@@ -172,8 +196,8 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
         .around(move |endpoint, request| limit_body(endpoint, request, limit))
         .catch_all_error(async |error| failure::shape(error))
         .around(move |endpoint, request| {
-            let allowed = Arc::clone(&allowed);
-            async move { origin::guard(endpoint, request, &allowed).await }
+            let access = Arc::clone(&access);
+            async move { origin::guard(endpoint, request, &access.origins).await }
         })
         .after(async |response| Ok::<_, poem::Error>(secure(response?)))
         .around(move |endpoint, request| {

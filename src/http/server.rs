@@ -12,7 +12,10 @@ use std::{
 use poem::{IntoEndpoint, Server, listener::UnixAcceptor};
 use tokio::net::TcpSocket;
 
-use super::acceptor::{Bounds, Guarded};
+use super::{
+    acceptor::{Bounds, Guarded},
+    access::Access,
+};
 use crate::turns::Pulse;
 
 /// Connections that the kernel holds for the daemon; it cuts the number down to its own limit.
@@ -24,6 +27,8 @@ pub struct Serving<E> {
     pub listener: TcpListener,
     /// Open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// Which connections count for no address, and TLS; `None` for those of the operator.
+    pub access: Option<Arc<Access>>,
     /// From the first byte of a request until its answer begins.
     pub request: Duration,
     /// Answered while connections are accepted, or wait for their turn.
@@ -67,7 +72,7 @@ where
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };
-    let acceptor = Guarded::new(serving.listener, bounds, serving.pulse)?;
+    let acceptor = Guarded::new(serving.listener, bounds, serving.access, serving.pulse)?;
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(serving.endpoint, stop, None)
         .await

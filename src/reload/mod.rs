@@ -27,7 +27,7 @@ use crate::{
     code::{Code, Refusal},
     config::{Change, Config, Fingerprint, Sources, changes},
     dispatch::Dispatch,
-    http::{AllowedOrigins, NotReloaded, Reload, Reloaded, Told},
+    http::{Access, NotReloaded, Reload, Reloaded, Told},
     systemd::Manager,
     telemetry::LogLevel,
 };
@@ -55,8 +55,8 @@ pub struct Parts {
     pub level: LogLevel,
     /// What signs and verifies tokens.
     pub tokens: Arc<Tokens>,
-    /// Whose pages may use the server.
-    pub origins: Arc<AllowedOrigins>,
+    /// From where the API may be used.
+    pub access: Arc<Access>,
     /// Who is told of reloads.
     pub manager: Arc<Manager>,
     /// From here on nothing is reloaded any more: the daemon drains.
@@ -248,11 +248,11 @@ impl Reloader {
 
     /// The swap. Nothing here waits, and nothing can fail.
     fn put_in_force(&mut self, candidate: Candidate) -> Reloaded {
-        let Parts { config, dispatch, level, origins, tokens, .. } = &mut self.parts;
+        let Parts { config, dispatch, level, access, tokens, .. } = &mut self.parts;
         let Candidate { loaded, chain, keys } = candidate;
         let old = dispatch.replace_chain(Arc::clone(&chain));
         chain.show();
-        origins.replace(&loaded.config.server.allowed_origins);
+        access.replace(&config.server, &loaded.config.server, loaded.certificate);
         if loaded.config.log.level != config.log.level {
             level.set(&loaded.config.log.level);
         }

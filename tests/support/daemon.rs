@@ -319,7 +319,11 @@ fn spawn(
         match lines.next() {
             Some(line) => {
                 if let Some(address) = line.expect("text").trim().strip_prefix(mark) {
-                    return address.trim().trim_start_matches("http://").to_owned();
+                    return address
+                        .trim()
+                        .trim_start_matches("http://")
+                        .trim_start_matches("https://")
+                        .to_owned();
                 }
             }
             None => {

@@ -91,7 +91,7 @@ pub async fn upgrade(
     Data(state): Data<&Arc<State>>,
 ) -> Result<Response, Failure> {
     let handshake = Handshake::read(request.headers())?;
-    state.allowed_origins.check(request.headers())?;
+    state.access.origins.check(request.headers())?;
     let claims = bearer::of_websocket(request, state)?;
     state.allow_session(claims.user)?;
     let profile = state.admission.admit(claims.user, claims.epoch).await?;
@@ -105,7 +105,8 @@ pub async fn upgrade(
     }
     let upgrade = request.take_upgrade().map_err(|_| handshake::not_an_upgrade())?;
 
-    let address = client::address(request.remote_addr());
+    let address = client::address(request, &state.access.proxies);
+    let place = state.place(client::peer(request.remote_addr()), address)?;
     let (user, backlog) = (Arc::clone(&profile.user), state.hub.backlog());
     let session = Session::new(user, claims.epoch, address, &state.limits, backlog);
     let session = Arc::new(session.of_login(claims.login));
@@ -133,6 +134,7 @@ pub async fn upgrade(
     let rate = state.frames.of(&profile.user.id, Instant::now().into_std());
     let wait = state.limits.request_timeout.0;
     state.hub.tracker().spawn(async move {
+        let _place = place;
         let reason = match tokio::time::timeout(wait, upgrade).await {
             Ok(Ok(stream)) => {
                 let stream = Metered::new(stream, sessions.unfinished);

@@ -1,7 +1,7 @@
 //! Backups of the embedded store: one file that holds the whole database and the small files beside
 //! it.
 //!
-//! A backup is a database of confab with one more table, [`FILES`]. It is made by `VACUUM INTO`: one
+//! A backup is a database of confab with one more table, `backup_files`. It is made by `VACUUM INTO`: one
 //! read transaction, so it is one moment of the store however much is written meanwhile. (SQLite's
 //! backup API begins anew when another process writes, unless it holds such a transaction too.) It
 //! reads every row and builds every index again, so damage is found rather than copied, and the
