@@ -197,8 +197,7 @@ fn what_is_not_there_is_told() {
 #[test]
 fn wrong_arguments_are_refused() {
     for (arguments, words) in [
-        (&["https://chat.example"][..], "TLS"),
-        (&["http://chat.example/chat"], "only a host"),
+        (&["http://chat.example/chat"][..], "only a host"),
         (&["--pairs", "3", "--users", "5"], "needs 6 users"),
         (&["http://127.0.0.1:1", "--idle", "10"], "--admin"),
         (&["--rate", "0"], "for --verify alone"),

@@ -123,7 +123,11 @@ fn what_is_misspelt_or_of_a_wrong_type_fails() {
         ("\nlisten = ", "\nlisen = ", "'lisen' was unexpected"),
         ("\ndeny = [", "\ndney = [", "'dney' was unexpected"),
         ("\nconnections = 50000", "\nconnections = \"many\"", "not of type \"integer\""),
-        ("\nformat = \"json\"", "\nformat = \"jsno\"", "not one of [\"text\",\"json\"]"),
+        (
+            "\nformat = \"json\"",
+            "\nformat = \"jsno\"",
+            "not one of [\"text\",\"json\",\"journald\",\"auto\"]",
+        ),
         ("\nuse = \"filter\"", "\nuse = \"fitler\"", "\"fitler\" is not one of"),
         ("\nmode = \"shadow\"", "\nmode = \"shadwo\"", "\"shadwo\" is not one of"),
         ("\ndrain_grace = \"20s\"", "\ndrain_grace = \"20 parsecs\"", "does not match"),

@@ -1,12 +1,17 @@
 //! Registration and login: a name and a password against the store, answered with a token.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use confab_plugin::{UserId, Username};
 use tracing::Instrument;
 
 use crate::{
     config::Secret,
+    rate::Seldom,
     store::{Account, AccountChange, LoginId, Standing, Store, StoreError, Timestamp},
 };
 
@@ -17,6 +22,11 @@ use super::{
 };
 
 pub(super) const ATTEMPTS: &str = "confab_auth_attempts_total";
+
+/// How often lasting trouble of the store is told in the log.
+const TELL: Duration = Duration::from_secs(10);
+
+static TROUBLE: Seldom = Seldom::new(TELL);
 
 /// Registers and logs in.
 pub struct Accounts {
@@ -266,10 +276,17 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// Begins a login.
+    /// Begins a login. When the store can be read but not written, as on a full disk, without a
+    /// refresh token: the user can chat, and asks for the password again later.
     async fn issue(&self, account: &Account) -> Result<Token, AuthError> {
         let (user, epoch) = (account.id, account.standing.epoch);
-        let (login, refresh) = self.refresh.begin(user, epoch).await?.unzip();
+        let begun = self.refresh.begin(user, epoch).await.unwrap_or_else(|error| {
+            if let Some(untold) = TROUBLE.due(Instant::now()) {
+                tracing::warn!(%error, untold, "a login got no refresh token");
+            }
+            None
+        });
+        let (login, refresh) = begun.unzip();
         Ok(Token { refresh, ..self.sign(user, epoch, login).await? })
     }
 
