@@ -34,6 +34,9 @@ use crate::{
     tls,
 };
 
+/// After this long without work a thread for blocking calls ends.
+const IDLE_THREAD: Duration = Duration::from_secs(1);
+
 /// What plugins get to finish, and then the store, even when sessions have used up the grace.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 
@@ -71,6 +74,9 @@ pub fn run(loaded: Loaded, sources: Sources, inherited: Inherited) -> Result<(),
     if config.server.worker_threads > 0 {
         runtime.worker_threads(config.server.worker_threads);
     }
+    // The pool's idle threads are woken in turn: with the default of ten seconds, the look at changed
+    // accounts, every `auth.account_poll`, would keep up to forty.
+    runtime.thread_keep_alive(IDLE_THREAD);
     let runtime = runtime.enable_all().thread_name("confab").build().map_err(AppError::new)?;
     let level = log.level.clone();
     let host = Host { inherited, manager: Arc::new(Manager::find().map_err(AppError::new)?) };
