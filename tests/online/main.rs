@@ -11,6 +11,8 @@ mod redis;
 mod database;
 #[path = "../support/mongod.rs"]
 mod mongod;
+#[path = "../support/nowhere.rs"]
+mod nowhere;
 #[allow(dead_code)]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
@@ -109,9 +111,4 @@ impl Check {
         assert!(!self.text.contains(part), "{}", self.text);
         self
     }
-}
-
-/// A port where nothing listens.
-fn closed_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

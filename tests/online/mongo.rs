@@ -12,7 +12,12 @@ use mongodb::{
     options::IndexOptions,
 };
 
-use crate::{Check, PASSWORD, closed_port, database::TestDatabase, mongod::Mongod};
+use crate::{
+    Check, PASSWORD,
+    database::TestDatabase,
+    mongod::Mongod,
+    nowhere::{CLOSED_PORT, NO_SUCH_HOST},
+};
 
 fn check(uri: &str, database: &str) -> Check {
     Check::run(&[("MONGO_URI", uri), ("MONGO_DB", database)])
@@ -131,13 +136,13 @@ async fn an_index_in_the_way_is_told_and_would_stop_the_store() {
 
 #[tokio::test]
 async fn one_that_is_not_there() {
-    let uri = format!("mongodb://me:{PASSWORD}@127.0.0.1:{}/", closed_port());
+    let uri = format!("mongodb://me:{PASSWORD}@127.0.0.1:{CLOSED_PORT}/");
     check(&uri, "confab").bad().says("FAIL", "reached", "refused").advises("nothing listens there");
-    check(&format!("mongodb://me:{PASSWORD}@no-such-host.invalid/"), "confab")
+    check(&format!("mongodb://me:{PASSWORD}@{NO_SUCH_HOST}/"), "confab")
         .bad()
-        .says("FAIL", "reached", "no-such-host.invalid:27017")
+        .says("FAIL", "reached", &format!("{NO_SUCH_HOST}:27017"))
         .advises("no such host");
-    check(&format!("mongodb+srv://me:{PASSWORD}@no-such-host.invalid/"), "confab")
+    check(&format!("mongodb+srv://me:{PASSWORD}@{NO_SUCH_HOST}/"), "confab")
         .bad()
         .says("FAIL", "reached", "");
 }

@@ -1,8 +1,9 @@
 //! Redis: good, not there, locked, frozen, and users with too few rights.
 
 use crate::{
-    Check, PASSWORD, closed_port,
+    Check, PASSWORD,
     database::TestDatabase,
+    nowhere::{CLOSED_PORT, NO_SUCH_HOST},
     redis_server::{RedisServer, shared_url},
 };
 
@@ -39,11 +40,11 @@ async fn the_production_file_on_good_servers() {
 
 #[tokio::test]
 async fn one_that_is_not_there() {
-    check(&format!("redis://me:{PASSWORD}@127.0.0.1:{}", closed_port()))
+    check(&format!("redis://me:{PASSWORD}@127.0.0.1:{CLOSED_PORT}"))
         .bad()
         .says("FAIL", "reached", "refused")
         .advises("nothing listens there");
-    check(&format!("redis://:{PASSWORD}@no-such-host.invalid"))
+    check(&format!("redis://:{PASSWORD}@{NO_SUCH_HOST}"))
         .bad()
         .says("FAIL", "reached", "")
         .advises("no such host");

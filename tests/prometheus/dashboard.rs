@@ -126,14 +126,22 @@ pub async fn every_panel_and_every_rule_has_data(chat: &Chat, prometheus: &Prome
     assert!(empty.is_empty(), "panels without data:\n{}", empty.join("\n"));
 
     // `or vector(0)` would hide a name that is gone.
-    let names: HashSet<String> = prometheus.names().into_iter().collect();
-    for query in &queries {
-        for name in metrics_in(&query.text) {
-            assert!(names.contains(name), "{}: there is no {name}", query.panel);
-        }
-    }
+    let asked = queries.iter().flat_map(|query| metrics_in(&query.text));
+    has_names(prometheus, asked.map(str::to_owned).collect()).await;
     variables_have_values(&dashboard, prometheus);
-    rules_are_well(prometheus, &names);
+    rules_are_well(prometheus).await;
+}
+
+/// Waits until there is something of each of these names: a rule records with its own rhythm.
+async fn has_names(prometheus: &Prometheus, mut wanted: HashSet<String>) {
+    let started = Instant::now();
+    while !wanted.is_empty() && started.elapsed() < DEADLINE {
+        for name in prometheus.names() {
+            wanted.remove(&name);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert!(wanted.is_empty(), "a panel or a rule asks for what there is not: {wanted:?}");
 }
 
 /// The choices of the dashboard's variables.
@@ -150,22 +158,27 @@ fn variables_have_values(dashboard: &Value, prometheus: &Prometheus) {
 }
 
 /// Every rule can be evaluated, asks for what there is, and no alert fires where all is well.
-fn rules_are_well(prometheus: &Prometheus, names: &HashSet<String>) {
+async fn rules_are_well(prometheus: &Prometheus) {
     let rules = prometheus.ask("rules", &[]).unwrap();
     let groups = rules["groups"].as_array().unwrap();
     let rules: Vec<&Value> =
         groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
     assert!(rules.len() >= 40, "{}", rules.len());
-    for rule in rules {
-        let name = rule["name"].as_str().unwrap();
+    let mut wanted = HashSet::new();
+    for rule in &rules {
+        let asked = metrics_in(rule["query"].as_str().unwrap());
+        wanted.extend(asked.into_iter().map(str::to_owned));
+        if rule["type"] != "alerting" {
+            wanted.insert(rule["name"].as_str().unwrap().to_owned());
+        }
+    }
+    has_names(prometheus, wanted).await;
+    // Each was evaluated, for what they record is there.
+    let rules = prometheus.ask("rules", &[]).unwrap();
+    for rule in
+        rules["groups"].as_array().unwrap().iter().flat_map(|g| g["rules"].as_array().unwrap())
+    {
         assert_eq!(rule["health"], "ok", "{rule}");
-        for metric in metrics_in(rule["query"].as_str().unwrap()) {
-            assert!(names.contains(metric), "{name}: there is no {metric}");
-        }
-        if rule["type"] == "alerting" {
-            assert_ne!(rule["state"], "firing", "{RULES:?}: {rule}");
-        } else {
-            assert!(names.contains(name), "{name} records nothing");
-        }
+        assert_ne!(rule["state"], "firing", "{RULES:?}: {rule}");
     }
 }

@@ -11,6 +11,7 @@ use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
 
 use crate::{
     bus_suite::user,
+    nowhere::{CLOSED_PORT, NO_SUCH_HOST},
     redis_server::RedisServer,
     setup::{Member, config},
     wait::until,
@@ -114,8 +115,9 @@ async fn a_user_with_few_rights() {
 
 #[tokio::test]
 async fn nobody_there() {
-    refused("redis://127.0.0.1:1".into(), &["refused", "127.0.0.1:1"]).await;
-    refused("redis://no-such-host.invalid".into(), &["no-such-host.invalid"]).await;
+    let closed = format!("127.0.0.1:{CLOSED_PORT}");
+    refused(format!("redis://{closed}"), &["refused", &closed]).await;
+    refused(format!("redis://{NO_SUCH_HOST}"), &[NO_SUCH_HOST]).await;
 }
 
 #[tokio::test]

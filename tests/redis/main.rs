@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 #[path = "../support/bus_suite/mod.rs"]
 mod bus_suite;
+#[path = "../support/nowhere.rs"]
+mod nowhere;
 #[allow(dead_code)]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
