@@ -1,34 +1,34 @@
-//! Clients that send as much as they can, and come back when they are shut out.
+//! A flood, in a process of its own.
 //!
-//! They run on threads of their own, of the lowest priority: a flood comes from other machines, so
-//! what it delays must be the daemon's doing and not for want of a processor that the flood's own
-//! making takes. What the daemon and a bystander leave of the machine is theirs.
+//! It comes from other machines, so what it delays must be the daemon's doing: not for want of a
+//! processor that its own making takes, which is why it has the lowest priority, nor because it
+//! holds what the bystander's side needs, such as memory's locks, which is why it shares no
+//! process with it. What the daemon and a bystander leave of the machine is its own.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
+    io::{BufRead, BufReader, Lines},
+    process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    raw,
-    support::{Daemon, client::Account, client::PASSWORD},
+    flooding::Flooding,
+    support::{Daemon, client::Account, wait::DEADLINE},
 };
 
-/// How long to wait before knocking again where nobody opens.
-const PAUSE: Duration = Duration::from_millis(5);
+/// The variable with a process's [`Order`], in JSON.
+const ORDER: &str = "CONFAB_FLOOD_ORDER";
+
+/// What a process says once the daemon has taken something of it.
+const BEGUN: &str = "the flood has begun";
+
+/// What it says at its end, and how much it was.
+const SENT: &str = "the flood sent ";
 
 /// What is sent without end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub enum Kind {
     /// Messages to bob, over so many sessions.
     Messages(usize),
@@ -42,143 +42,99 @@ pub enum Kind {
     Connects,
     /// Logins with a wrong password, by eight at once.
     Logins,
+    /// Nothing: it computes, and asks nobody. What that costs a bystander is the machine's doing.
+    Nothing,
 }
 
-/// A flood that goes on until it is dropped.
+/// Who is to be flooded with what, by whom.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Order {
+    pub address: String,
+    pub account: Account,
+    pub kind: Kind,
+}
+
+/// A flood that goes on until it is ended or dropped.
 pub struct Flood {
-    state: Arc<State>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-struct State {
-    address: String,
-    account: Account,
-    over: AtomicBool,
-    sent: AtomicU64,
+    process: Child,
+    says: Lines<BufReader<ChildStdout>>,
 }
 
 impl Flood {
-    /// A flood by `account`.
+    /// A flood by `account`, which has begun.
     pub fn start(daemon: &Daemon, account: &Account, kind: Kind) -> Self {
-        let state = Arc::new(State {
-            address: daemon.address().to_owned(),
-            account: account.clone(),
-            over: AtomicBool::new(false),
-            sent: AtomicU64::new(0),
-        });
-        let count = match kind {
-            Kind::Logins => 8,
-            _ => 1,
-        };
-        let thread = |_| {
-            let state = Arc::clone(&state);
-            let run = move || {
-                // On Linux a thread has a priority of its own.
-                rustix::process::nice(19).expect("nice");
-                match kind {
-                    Kind::Logins => state.log_in(),
-                    _ => state.flood(kind),
-                }
-            };
-            std::thread::Builder::new().name("flood".into()).spawn(run).expect("a thread")
-        };
-        let threads = (0..count).map(thread).collect();
-        Self { state, threads }
+        let address = daemon.address().to_owned();
+        let order = Order { address, account: account.clone(), kind };
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "flood::a_flood_is_a_process", "--nocapture"])
+            .env(ORDER, serde_json::to_string(&order).expect("JSON"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let says = BufReader::new(process.stdout.take().expect("its words")).lines();
+        let mut flood = Self { process, says };
+        flood.wait_for(BEGUN);
+        flood
     }
 
-    /// How many frames, requests or connections the daemon's system has taken so far.
-    pub fn sent(&self) -> u64 {
-        self.state.sent.load(Ordering::Relaxed)
+    /// Ends it; how many frames, requests or connections the daemon's system has taken.
+    pub fn end(mut self) -> u64 {
+        drop(self.process.stdin.take());
+        let line = self.wait_for(SENT);
+        line[SENT.len()..].parse().expect("a number")
+    }
+
+    /// A process that fails says nothing more.
+    fn wait_for(&mut self, beginning: &str) -> String {
+        let mut lines = self.says.by_ref().map(|line| line.expect("text"));
+        let line = lines.find_map(|line| line.find(beginning).map(|at| line[at..].to_owned()));
+        line.expect("a flood that goes on")
     }
 }
 
 impl Drop for Flood {
     fn drop(&mut self) {
-        self.state.over.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() && !std::thread::panicking() {
-                panic!("a flood failed");
-            }
-        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
-impl State {
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+/// Floods as it was ordered, until nobody holds the other end of its standard input.
+fn obey(order: &str) {
+    rustix::process::nice(19).expect("nice");
+    let flooding = Flooding::start(serde_json::from_str(order).expect("an order"));
+    let started = Instant::now();
+    while flooding.sent() == 0 {
+        assert!(started.elapsed() < DEADLINE, "nothing is taken");
+        std::thread::sleep(Duration::from_millis(1));
     }
+    println!("{BEGUN}");
+    std::io::stdin().lines().for_each(drop);
+    println!("{SENT}{}", flooding.end());
+}
 
-    fn count(&self, sent: usize) {
-        self.sent.fetch_add(sent as u64, Ordering::Relaxed);
+/// Of this program, so that there is no other one to build: the process of a flood is this test,
+/// given an order. Without one it has every flood begin and end.
+#[test]
+fn a_flood_is_a_process() {
+    if let Ok(order) = std::env::var(ORDER) {
+        return obey(&order);
     }
-
-    fn log_in(&self) {
-        let (url, body) = (format!("http://{}/login", self.address), PASSWORD.to_uppercase());
-        let body = json!({"username":"nobody","password":body});
-        while !self.is_over() {
-            let _ = ureq::post(&url).send_json(&body);
-            self.count(1);
-        }
-    }
-
-    /// Several floods on this thread.
-    fn flood(self: Arc<Self>, kind: Kind) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let typing = |on| raw::text(&json!({"event":"typing","to":"@yve","on":on}).to_string());
-        let message =
-            raw::text(&json!({"event":"message","to":"@bob","content":"flood"}).to_string());
-        let (count, frames, number, reads) = match kind {
-            Kind::Messages(count) => (count, message.repeat(32), 32, true),
-            Kind::Unread => (1, message.repeat(32), 32, false),
-            Kind::Typing => (1, [typing(true), typing(false)].concat().repeat(16), 32, true),
-            Kind::Pongs => (1, raw::empty(10, true).repeat(100), 100, true),
-            Kind::Connects | Kind::Logins => (4, Vec::new(), 0, false),
-        };
-        runtime.block_on(async {
-            let frames: Arc<[u8]> = frames.into();
-            for _ in 0..count {
-                let (state, frames) = (Arc::clone(&self), Arc::clone(&frames));
-                tokio::spawn(async move { state.come_back(&frames, number, reads).await });
-            }
-            while !self.is_over() {
-                tokio::time::sleep(PAUSE).await;
-            }
-        });
-        runtime.shutdown_background();
-    }
-
-    async fn come_back(&self, frames: &[u8], number: usize, reads: bool) {
-        loop {
-            match raw::open(&self.address, &self.account, reads).await {
-                Ok(Some(stream)) if number > 0 => self.send(stream, frames, number, reads).await,
-                Ok(_) if number > 0 => tokio::time::sleep(PAUSE).await,
-                Ok(_) => self.count(1),
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
-        }
-    }
-
-    /// Until the session is closed.
-    async fn send(&self, stream: TcpStream, frames: &[u8], number: usize, reads: bool) {
-        let (mut answers, mut stream) = stream.into_split();
-        let read = async {
-            let mut chunk = vec![0; 64 * 1024];
-            while reads && answers.read(&mut chunk).await.is_ok_and(|count| count > 0) {}
-            if !reads {
-                std::future::pending::<()>().await;
-            }
-        };
-        let write = async {
-            while stream.write_all(frames).await.is_ok() {
-                self.count(number);
-                // What is written at once would leave nobody else a turn.
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            () = read => {}
-            () = write => {}
-        }
+    let daemon = Daemon::start("");
+    let ann = daemon.http().register("ann");
+    daemon.http().register("yve");
+    daemon.http().register("bob");
+    for kind in [
+        Kind::Messages(1),
+        Kind::Messages(8),
+        Kind::Unread,
+        Kind::Typing,
+        Kind::Pongs,
+        Kind::Connects,
+        Kind::Logins,
+        Kind::Nothing,
+    ] {
+        assert!(Flood::start(&daemon, &ann, kind).end() > 0, "{kind:?}");
     }
 }

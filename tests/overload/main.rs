@@ -10,6 +10,7 @@ mod support;
 
 mod figures;
 mod flood;
+mod flooding;
 mod floods;
 mod raw;
 mod slow;

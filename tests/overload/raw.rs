@@ -1,5 +1,6 @@
 //! A WebSocket client that reads when it likes, with a small buffer of its own.
 
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -13,31 +14,48 @@ pub async fn session(daemon: &Daemon, account: &Account) -> TcpStream {
     opened.expect("an answer").expect("a session")
 }
 
-/// Tries to open a session; `None` when it is refused. Whoever reads a lot has a large window. The
-/// connection is reset when it is dropped, so that ports don't run out.
+/// Tries to open a session; `None` when it is refused. Whoever reads a lot has a large window.
 pub async fn open(
     address: &str,
     account: &Account,
     reads: bool,
 ) -> std::io::Result<Option<TcpStream>> {
-    let socket = TcpSocket::new_v4()?;
-    if !reads {
-        socket.set_recv_buffer_size(4096)?;
-    }
-    socket.set_zero_linger()?;
-    let mut stream = socket.connect(address.parse().expect("an address")).await?;
     let request = format!(
         "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         account.id, account.token
     );
+    let (stream, head) = ask(address, &request, reads).await?;
+    Ok(head.starts_with(b"HTTP/1.1 101 ").then_some(stream))
+}
+
+/// Tries to log in, over a connection of its own; waits for the answer's head.
+pub async fn log_in(address: &str, username: &str, password: &str) -> std::io::Result<()> {
+    let body = json!({"username": username, "password": password}).to_string();
+    let request = format!(
+        "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    ask(address, &request, true).await.map(drop)
+}
+
+/// Sends a request and reads the head of its answer. The connection is reset when it is dropped,
+/// so that ports don't run out.
+async fn ask(address: &str, request: &str, reads: bool) -> std::io::Result<(TcpStream, Vec<u8>)> {
+    let socket = TcpSocket::new_v4()?;
+    if !reads {
+        socket.set_recv_buffer_size(4096)?;
+    }
+    socket.set_zero_linger()?;
+    let mut stream = socket.connect(address.parse().expect("an address")).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
-    Ok(head.starts_with(b"HTTP/1.1 101 ").then_some(stream))
+    Ok((stream, head))
 }
 
 /// A masked text frame of up to 125 bytes: RFC 6455 section 5.2.

@@ -16,7 +16,7 @@ use super::wait::DEADLINE;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A registered user, and a token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Account {
     pub id: String,
     pub name: String,
