@@ -183,8 +183,8 @@ pub fn load(
         false => errors.extend(previous_keys::pem_files(&config.auth, &layers)),
     }
     let mut certificate = None;
-    if let Some(found) = tls::read(&layers, &config).filter(|_| !flags.no_secrets) {
-        match found {
+    if !flags.no_secrets {
+        match tls::read(&layers, &config) {
             Ok((pair, odd)) => {
                 certificate = pair;
                 warnings.extend(odd);

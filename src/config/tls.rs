@@ -68,37 +68,36 @@ impl Config {
     }
 }
 
-/// The certificate and its key, if there is one, and what of it should be looked at; `None`
-/// without TLS.
+/// The certificate and its key, if there is one, and what of it should be looked at.
 pub(super) fn read(
     layers: &[Layer],
     config: &Config,
-) -> Option<Result<(Option<Pair>, Vec<Warning>), ConfigError>> {
+) -> Result<(Option<Pair>, Vec<Warning>), ConfigError> {
     let place = |table, key| {
         let giver = layers.iter().rfind(|layer| layer.get(table, key).is_some());
         let path: Vec<Segment> = tables::path(table, key);
         giver.map_or(Place::Default, |layer| layer.place(&path, Target::Value))
     };
     let Some(files) = config.server.tls.files() else {
-        let acme = config.acme()?;
+        let Some(acme) = config.acme() else { return Ok((None, Vec::new())) };
         if let Some(Err(why)) = acme.root_file.as_deref().map(tls::trusted_by_acme) {
-            return Some(Err(ConfigError::new(why, place(ACME, "root_file"))));
+            return Err(ConfigError::new(why, place(ACME, "root_file")));
         }
-        return Some(Ok(match tls::stored_by_acme(&acme) {
+        return Ok(match tls::stored_by_acme(&acme) {
             Ok(pair) => (pair, Vec::new()),
             Err(bad) => {
                 let error = ConfigError::new(bad.to_string(), place(ACME, "domains"));
                 (None, vec![Warning(error.help("the daemon gets a new certificate"))])
             }
-        }));
+        });
     };
     let place = |key| place("server.tls", key);
     let pair = match Pair::read(&files) {
         Ok(pair) => pair,
         Err(Bad::Certificate(why)) => {
-            return Some(Err(ConfigError::new(why, place("certificate_file"))));
+            return Err(ConfigError::new(why, place("certificate_file")));
         }
-        Err(Bad::Key(why)) => return Some(Err(ConfigError::new(why, place("key_file")))),
+        Err(Bad::Key(why)) => return Err(ConfigError::new(why, place("key_file"))),
     };
     let mut warnings = Vec::new();
     if let Some(expired) = pair.expired() {
@@ -111,5 +110,5 @@ pub(super) fn read(
         let error = ConfigError::new(message, place("key_file"));
         warnings.push(Warning(error.help("chmod o-r, and give it to the daemon's group")));
     }
-    Some(Ok((Some(pair), warnings)))
+    Ok((Some(pair), warnings))
 }
