@@ -60,26 +60,32 @@ async fn a_name_is_enough_and_a_restart_asks_nobody() {
     assert_eq!((world.orders("success"), world.orders("failure")), (0.0, 0.0));
 }
 
-/// A certificate that nobody vouches for, which should be renewed since yesterday: it, and it with
-/// its key, in PEM.
-fn old() -> (String, String) {
+/// A certificate for these names that nobody vouches for, which has had 89 days and has so many
+/// left: it, and it with its key, in PEM.
+fn made_by_hand(names: &[&str], days: u32) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(NAMES.map(str::to_owned)).expect("names");
-    let now = time::OffsetDateTime::now_utc();
-    params.not_before = now - Duration::from_secs(89 * 86_400);
-    params.not_after = now + Duration::from_secs(86_400);
+    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    let (now, day) = (time::OffsetDateTime::now_utc(), Duration::from_secs(86_400));
+    params.not_before = now - 89 * day;
+    params.not_after = now + days * day;
     let certificate = params.self_signed(&key).expect("a certificate").pem();
     let whole = format!("{}{certificate}", key.serialize_pem());
     (certificate, whole)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_is_renewed_while_a_session_stays_open() {
-    let (old, whole) = old();
-    let world = World::start_with("kept", |folder| {
+/// A daemon that finds this certificate in its folder.
+fn with_kept(whole: &str) -> World {
+    World::start_with("kept", |folder| {
         fs::create_dir_all(folder).expect("made");
         fs::write(folder.join("certificate.pem"), whole).expect("written");
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_while_a_session_stays_open() {
+    let (old, whole) = made_by_hand(&NAMES, 1);
+    let world = with_kept(&whole);
     assert_eq!(world.said("waits for its first certificate"), 0);
     let address = world.daemon.address().to_owned();
     let visitor = Visitor::new(&old);
@@ -96,12 +102,40 @@ async fn a_certificate_is_renewed_while_a_session_stays_open() {
     let before = world.daemon.metric(expiry);
     // Of good requests one in five is refused and made again.
     let pebble = world.pebble(20).await;
-    world.until("success", 1.0).await;
-    let renewed = Visitor::new(&pebble.root(&world.place).await);
+    let new = pebble.root(&world.place).await;
+    // Whoever comes while Pebble is awaited, is answered as ever.
+    let both = Visitor::new(&format!("{old}{new}"));
+    wait::until("it is renewed", async || {
+        both.connect(&address, NAMES[0]).await.expect("a handshake");
+        (world.orders("success") >= 1.0).then_some(())
+    })
+    .await;
+    let renewed = Visitor::new(&new);
     assert_ne!(shown(&renewed.connect(&address, NAMES[0]).await.expect("a handshake")), first);
     assert!(world.daemon.metric(expiry) > before);
     ann.say("@ann", "after").await;
     assert_eq!(ann.next_event("message").await["seq"], 2);
     assert_eq!(world.orders("success"), 1.0);
     assert_eq!(world.handshakes("failure"), 0.0);
+}
+
+#[tokio::test]
+async fn a_further_name_is_asked_for_at_once() {
+    let (kept, whole) = made_by_hand(&NAMES[..1], 89);
+    let world = with_kept(&whole);
+    world.until("failure", 1.0).await;
+    // Meanwhile the other one is as it was.
+    let visitor = Visitor::new(&kept);
+    visitor.connect(world.daemon.address(), NAMES[0]).await.expect("a handshake");
+    assert!(visitor.connect(world.daemon.address(), NAMES[1]).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_good_for_long_is_kept() {
+    let (kept, whole) = made_by_hand(&NAMES, 89);
+    let world = with_kept(&whole);
+    let visitor = Visitor::new(&kept);
+    visitor.connect(world.daemon.address(), NAMES[1]).await.expect("a handshake");
+    assert_eq!((world.orders("success"), world.orders("failure")), (0.0, 0.0));
+    assert!(world.daemon.metrics().contains("confab_tls_acme_orders_total{result=\"success\"} 0"));
 }

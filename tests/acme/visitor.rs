@@ -1,4 +1,4 @@
-//! Whoever connects to the daemon by a name, and trusts one root.
+//! Whoever connects to the daemon by a name, and trusts some roots.
 
 use std::{io, sync::Arc};
 
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Somebody with a root in PEM.
+/// Somebody with one root or more, in PEM.
 #[derive(Clone)]
 pub struct Visitor(TlsConnector);
 
@@ -26,8 +26,9 @@ impl Visitor {
     /// Offers this protocol alone.
     pub fn speaking(root: &str, protocol: &str) -> Self {
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM");
-        roots.add(root).expect("a root");
+        for root in CertificateDer::pem_slice_iter(root.as_bytes()) {
+            roots.add(root.expect("PEM")).expect("a root");
+        }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider);
         let config = config.with_safe_default_protocol_versions().expect("versions");

@@ -166,3 +166,21 @@ impl HttpClient for Client {
         Box::pin(async move { inner.call(request).await.map_err(Error::Other) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_puts_us_off_within_bounds() {
+        let after = |text: &'static str| {
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]))
+        };
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("99999999999"), Some(MAX_RETRY_AFTER));
+        for text in ["", "-1", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(after(text), None);
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}
