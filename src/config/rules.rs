@@ -131,7 +131,7 @@ impl<'a> Rules<'a> {
             }
         }
         if !acme.accept_terms {
-            let message = format!("ACME needs accept_terms = true, for {}", acme.directory);
+            let message = format!("domains need accept_terms = true, for {}", acme.directory);
             let help = "read the terms of service of the certificate authority, and accept them";
             self.error_with_help(&[TERMS, DOMAINS], message, help);
         }

@@ -23,7 +23,7 @@ fn what_is_wrong_is_told_at_its_key() {
     assert_eq!((status, said.contains("warning")), (Some(0), false), "{said}");
     let name = "domains = [\"a.example\"]\n";
     for (toml, line, hint) in [
-        (name.to_owned(), 2, "ACME needs accept_terms = true"),
+        (name.to_owned(), 2, "domains need accept_terms = true"),
         (format!("{name}accept_terms = false\n"), 3, "terms of service"),
         ("accept_terms = true\n".to_owned(), 2, "accept_terms is of no use without domains"),
         ("domains = [\"*.example.org\"]\n".to_owned(), 2, "list them"),
