@@ -27,7 +27,10 @@ async fn a_name_is_enough_and_a_restart_asks_nobody() {
     let mut world = World::start();
     // Nothing is there yet, but the daemon is.
     assert_eq!(world.daemon.admin().get("/readyz", None).0, 200);
-    assert_eq!(world.said("waits for its first certificate"), 1);
+    wait::until("it says what it waits for", async || {
+        (world.said("waits for its first certificate") == 1).then_some(())
+    })
+    .await;
     let pebble = world.pebble(0).await;
     let root = pebble.root(&world.place).await;
     world.until("success", 1.0).await;
