@@ -10,7 +10,7 @@ use super::{
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 78] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -33,6 +33,8 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
     ("limits", "sessions_per_user", "1", "10000"),
     ("limits", "request_timeout", "1s", "5m"),
     ("limits", "keep_alive", "1s", "1h"),
+    ("limits", "receive_buffer", "4KiB", "64MiB"),
+    ("limits", "send_buffer", "4KiB", "64MiB"),
     ("limits", "body", "1KiB", "16MiB"),
     ("limits", "frame", "1KiB", "16MiB"),
     ("limits", "content", "1B", "16MiB"),
