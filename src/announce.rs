@@ -6,7 +6,7 @@ use crate::config::Config;
 
 /// Tells people where to go; scripts may read the addresses here when a port was 0.
 pub fn announce(config: &Config, public: SocketAddr, admin: SocketAddr) {
-    let scheme = if config.server.tls.files().is_some() { "https" } else { "http" };
+    let scheme = if config.server.tls.is_on() { "https" } else { "http" };
     let mut lines = format!(
         "confab {}\n  listening on {scheme}://{public}\n  admin on     http://{admin}\n",
         env!("CARGO_PKG_VERSION")

@@ -153,7 +153,7 @@ impl Daemon {
         let passwords = Passwords::new(&config.auth).map_err(AppError::new)?;
         let refresh = RefreshTokens::new(Arc::clone(&store), &config.auth);
         let accounts = Accounts::new(Arc::clone(&store), passwords, Arc::clone(&tokens), refresh);
-        let access = Access::new(&config.server, certificate).map_err(AppError::new)?;
+        let access = Access::new(&config, certificate).map_err(AppError::new)?;
         let access = Arc::new(access);
         let state = State::new(
             &config,
@@ -204,7 +204,7 @@ impl Daemon {
         daemon.admin.spawn(auth::tend_logins(Arc::clone(&daemon.store), stop.clone()));
         daemon.admin.spawn(async move { stop.run_until_cancelled(admission.watch()).await });
         gauge!("confab_connections_max").set(connections as f64);
-        let (stop, watch) = (daemon.upkeep.clone(), access.watch(&daemon.config.server));
+        let (stop, watch) = (daemon.upkeep.clone(), access.watch(&daemon.config));
         daemon.admin.spawn(async move { stop.run_until_cancelled(watch).await });
         daemon.serve_public(public, connections, access, Arc::new(state));
         daemon.serve_admin(admin, metrics);
@@ -212,7 +212,7 @@ impl Daemon {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             listen = %public_address,
-            tls = daemon.config.server.tls.files().is_some(),
+            tls = daemon.config.server.tls.is_on(),
             admin_listen = %admin_address,
             plugins = daemon.config.plugins.len(),
             config = %Fingerprint::of(&daemon.config),

@@ -1,20 +1,26 @@
 //! The bounds of single keys: those that the help of each key states.
 
-use confab_plugin::{ByteSize, Duration, Segment};
+use confab_plugin::{ByteSize, Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    document::Finding, log_level, network::Network, previous_keys, schema::quoted, tables,
+    acme, document::Finding, log_level, network::Network, previous_keys, schema::quoted, tables,
     telemetry, web_origin,
 };
 use crate::store::mongo::check_database;
 
+const ACME: &str = "server.tls.acme";
+
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 78] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 82] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
     ("server.tls", "check_interval", "1s", "24h"),
+    ("server.tls.acme", "timeout", "1s", "1h"),
+    ("server.tls.acme", "renew_percent", "5", "90"),
+    ("server.tls.acme", "backoff", "100ms", "24h"),
+    ("server.tls.acme", "max_backoff", "100ms", "24h"),
     ("auth", "token_lifetime", "1m", "365days"),
     ("auth", "max_token_lifetime", "1m", "365days"),
     ("auth", "refresh_lifetime", "0s", "365days"),
@@ -92,9 +98,11 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 78] = [
 ];
 
 /// The keys that are paths of files and folders: they must not be empty.
-pub(super) const PATHS: [(&str, &str); 8] = [
+pub(super) const PATHS: [(&str, &str); 10] = [
     ("server.tls", "certificate_file"),
     ("server.tls", "key_file"),
+    ("server.tls.acme", "root_file"),
+    ("server.tls.acme", "folder"),
     ("store", "path"),
     ("auth", "secret_key_file"),
     ("auth", "private_key_file"),
@@ -150,17 +158,34 @@ pub(super) fn check(tree: &Map<String, Value>) -> Vec<Finding> {
         findings.extend(message.map(|message| Finding::at(&path, message)));
     }
     let network = |text: &str| text.parse::<Network>().map(|_| ());
-    let lists: [(&str, Check); 2] =
-        [("allowed_origins", web_origin::check), ("trusted_proxies", network)];
-    for (key, check) in lists {
-        let items = get("server", key).and_then(Value::as_array);
+    let lists: [(&str, &str, Check); 3] = [
+        ("server", "allowed_origins", web_origin::check),
+        ("server", "trusted_proxies", network),
+        (ACME, "domains", acme::check_domain),
+    ];
+    for (table, key, check) in lists {
+        let items = get(table, key).and_then(Value::as_array);
         for (index, item) in items.into_iter().flatten().enumerate() {
             if let Some(Err(wrong)) = item.as_str().map(check) {
-                let path: [Segment; 3] = ["server".into(), key.into(), index.into()];
+                let mut path = tables::path(table, key);
+                path.push(index.into());
                 let message = format!("{} {wrong}", quoted(item.as_str().unwrap_or_default()));
                 findings.push(Finding::at(&path, message));
             }
         }
+    }
+    let texts: [(&str, Check); 2] =
+        [("directory", acme::check_directory), ("contact", acme::check_contact)];
+    for (key, check) in texts {
+        let text = get(ACME, key).and_then(Value::as_str);
+        if let Some((text, Err(wrong))) = text.map(|text| (text, check(text))) {
+            let message = format!("{} {wrong}", quoted(text));
+            findings.push(Finding::at(&tables::path(ACME, key), message));
+        }
+    }
+    let domains = get(ACME, "domains").and_then(Value::as_array);
+    if let Some(Err(message)) = domains.map(|domains| acme::check_count(domains.len())) {
+        findings.push(Finding::at(&tables::path(ACME, "domains"), message));
     }
     findings.extend(previous_keys::check(tree));
     findings

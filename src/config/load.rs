@@ -94,7 +94,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What works, and is probably not meant.
     pub warnings: Vec<Warning>,
-    /// The certificate of `server.tls` and its key; `None` without TLS, or if they were left alone.
+    /// The certificate of `server.tls` and its key; `None` without TLS, if they were left alone,
+    /// or by ACME as long as there is none.
     pub certificate: Option<Pair>,
     /// Where the entries of the chain stand.
     entries: Vec<Place>,
@@ -182,10 +183,10 @@ pub fn load(
         false => errors.extend(previous_keys::pem_files(&config.auth, &layers)),
     }
     let mut certificate = None;
-    if let Some(found) = tls::read(&layers, &config.server.tls).filter(|_| !flags.no_secrets) {
-        match found {
+    if !flags.no_secrets {
+        match tls::read(&layers, &config) {
             Ok((pair, odd)) => {
-                certificate = Some(pair);
+                certificate = pair;
                 warnings.extend(odd);
             }
             Err(error) => errors.push(error),

@@ -3,6 +3,7 @@
 //! [`load`] is the way in: it gathers the layers, checks each by itself (`schema`, `bounds`,
 //! `chain`), merges them, checks the rules between keys (`rules`), and finds the secret key.
 
+mod acme;
 mod bounds;
 mod bus;
 mod chain;

@@ -13,6 +13,7 @@ use super::{
     placement,
     sections::{Algorithm, Config},
     tables,
+    tls::Tls,
 };
 
 /// Checks the merged configuration. A rule is skipped if one of its keys is among `wrong`: what
@@ -95,10 +96,44 @@ impl<'a> Rules<'a> {
             let help = "TLS needs both: a certificate, and its key";
             self.error_with_help(&[("server.tls", given), ("server.tls", other)], message, help);
         }
+        self.acme(&server.tls);
         let networks = server.trusted_proxies.iter().map(|network| network.parse::<Network>());
         if networks.flatten().any(|network| network.is_everything()) {
             let message = "every client is trusted to say what its address is";
             self.warn(&[("server", "trusted_proxies")], message);
+        }
+    }
+
+    fn acme(&mut self, tls: &Tls) {
+        const DOMAINS: Key = ("server.tls.acme", "domains");
+        const TERMS: Key = ("server.tls.acme", "accept_terms");
+        let acme = &tls.acme;
+        if acme.backoff > acme.max_backoff {
+            let (backoff, most) = (acme.backoff, acme.max_backoff);
+            let message =
+                format!("backoff ({backoff}) must not be longer than max_backoff ({most})");
+            let keys = [("server.tls.acme", "backoff"), ("server.tls.acme", "max_backoff")];
+            self.error(&keys, message);
+        }
+        if acme.domains.is_empty() {
+            if acme.accept_terms {
+                self.error(&[TERMS], "accept_terms is of no use without domains".to_owned());
+            }
+            return;
+        }
+        for (key, file) in
+            [("certificate_file", &tls.certificate_file), ("key_file", &tls.key_file)]
+        {
+            if file.is_some() {
+                let message = format!("{key} and server.tls.acme.domains exclude each other");
+                let help = "a certificate comes from files or by ACME: remove one of them";
+                self.error_with_help(&[("server.tls", key), DOMAINS], message, help);
+            }
+        }
+        if !acme.accept_terms {
+            let message = format!("domains need accept_terms = true, for {}", acme.directory);
+            let help = "read the terms of service of the certificate authority, and accept them";
+            self.error_with_help(&[TERMS, DOMAINS], message, help);
         }
     }
 

@@ -74,7 +74,8 @@ pub struct Server {
     /// "10.0.0.0/8". What they say of a client's address in X-Forwarded-For is believed, and their
     /// own connections do not count for connections_per_address.
     pub trusted_proxies: Vec<String>,
-    /// TLS on listen, without a proxy. Used when certificate_file and key_file are given.
+    /// TLS on listen, without a proxy. Used when certificate_file and key_file are given, or names
+    /// for ACME.
     pub tls: Tls,
     /// Threads that serve clients; 0 means one for each core. At most 1024.
     pub worker_threads: usize,

@@ -9,14 +9,16 @@ use std::{
 };
 
 use metrics::counter;
-use rustls::ServerConfig;
+use rustls::{ServerConfig, ServerConnection, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::Semaphore,
 };
-use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
+use tokio_rustls::{Accept, LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 use tokio_util::sync::PollSemaphore;
+
+use crate::tls::Server;
 
 /// Handshakes that may be ready to compute at the same time. After a restart thousands come at
 /// once, a fraction of a millisecond each; those who chat wait for so many of them and not for
@@ -36,55 +38,104 @@ pub enum Transport {
     Handshake(Box<Handshake>),
     /// Within TLS. In a box, so that a plain connection pays nothing for it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// It was the handshake of an ACME server, which has seen what it came for.
+    Challenge(Box<TlsStream<TcpStream>>),
     /// The handshake has failed.
     Failed,
 }
 
 /// A TLS handshake.
 pub struct Handshake {
-    accept: Accept<TcpStream>,
+    step: Step,
     /// Whether the client has sent anything.
     begun: bool,
     turns: PollSemaphore,
+    /// Whether it is that of an ACME server.
+    is_challenge: bool,
+}
+
+enum Step {
+    /// While an ACME server is awaited, what a client is answered with depends on what it asks for.
+    Hello(LazyConfigAcceptor<TcpStream>, Arc<Server>),
+    Accept(Accept<TcpStream>),
 }
 
 impl Transport {
-    /// A connection that speaks TLS, if there is a configuration for it.
-    pub fn new(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Self {
-        let Some(config) = tls else { return Self::Plain(stream) };
-        let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let accept = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(BUFFER)));
+    /// A connection that speaks TLS, if there is something to speak it with.
+    pub fn new(stream: TcpStream, tls: Option<&Arc<Server>>) -> Self {
+        let Some(server) = tls else { return Self::Plain(stream) };
+        let step = if server.challenges().is_empty() {
+            let acceptor = TlsAcceptor::from(Arc::clone(server.config()));
+            Step::Accept(acceptor.accept_with(stream, bound))
+        } else {
+            let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+            Step::Hello(acceptor, Arc::clone(server))
+        };
         let turns = PollSemaphore::new(Arc::clone(&HANDSHAKES));
-        Self::Handshake(Box::new(Handshake { accept, begun: false, turns }))
+        Self::Handshake(Box::new(Handshake { step, begun: false, turns, is_challenge: false }))
     }
 
     /// Makes the handshake, where there is one to make.
-    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Stream>>> {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Self::Handshake(handshake) = self {
             let result = ready!(handshake.poll(cx));
-            let word = if result.is_ok() { "success" } else { "failure" };
+            let is_challenge = handshake.is_challenge;
+            let word = match &result {
+                // Whether it went well, the ACME server says.
+                _ if is_challenge => "challenge",
+                Ok(_) => "success",
+                Err(_) => "failure",
+            };
             counter!("confab_tls_handshakes_total", "result" => word).increment(1);
             *self = Self::Failed;
-            *self = Self::Tls(Box::new(result?));
+            let stream = Box::new(result?);
+            *self = if is_challenge { Self::Challenge(stream) } else { Self::Tls(stream) };
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is spoken on, once there is something.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Stream>>> {
+        ready!(self.poll_handshake(cx))?;
         Poll::Ready(match self {
             Self::Plain(stream) => Ok(Pin::new(stream)),
             Self::Tls(stream) => Ok(Pin::new(&mut **stream)),
-            Self::Handshake(_) | Self::Failed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Handshake(_) | Self::Challenge(_) | Self::Failed => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
         })
     }
+}
+
+/// Bounds what waits for the client.
+fn bound(tls: &mut ServerConnection) {
+    tls.set_buffer_limit(Some(BUFFER));
 }
 
 impl Handshake {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsStream<TcpStream>>> {
         // Whoever sends nothing takes no turn.
-        if let Some(stream) = self.accept.get_ref().filter(|_| !self.begun) {
+        if let Step::Accept(accept) = &self.step
+            && let Some(stream) = accept.get_ref().filter(|_| !self.begun)
+        {
             ready!(stream.poll_read_ready(cx))?;
             self.begun = true;
         }
         // Given back at once: it is about who computes, not about who is slow.
         let _turn = ready!(self.turns.poll_acquire(cx));
-        Pin::new(&mut self.accept).poll(cx)
+        if let Step::Hello(acceptor, server) = &mut self.step {
+            let hello = ready!(Pin::new(acceptor).poll(cx))?;
+            let challenge = server.challenges().answer(&hello.client_hello());
+            self.is_challenge = challenge.is_some();
+            let config: Arc<ServerConfig> =
+                challenge.unwrap_or_else(|| Arc::clone(server.config()));
+            self.step = Step::Accept(hello.into_stream_with(config, bound));
+            self.begun = true;
+        }
+        match &mut self.step {
+            Step::Accept(accept) => Pin::new(accept).poll(cx),
+            Step::Hello(..) => Poll::Pending,
+        }
     }
 }
 
@@ -100,6 +151,11 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_handshake(cx))?;
+        if matches!(*self, Self::Challenge(_)) {
+            // The end: nothing is asked on such a connection.
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.poll_stream(cx))?.poll_read(cx, buffer)
     }
 }
@@ -135,7 +191,9 @@ impl AsyncWrite for Transport {
             // Nobody waits for the handshake of a connection that is given up.
             Self::Handshake(_) | Self::Failed => Poll::Ready(Ok(())),
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Tls(stream) | Self::Challenge(stream) => {
+                Pin::new(&mut **stream).poll_shutdown(cx)
+            }
         }
     }
 }

@@ -9,8 +9,10 @@ use std::{
 
 use rustls::{
     Error, InconsistentKeys,
+    client::verify_server_name,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::ParsedCertificate,
     sign::CertifiedKey,
 };
 use sha2::{Digest, Sha256};
@@ -77,15 +79,25 @@ impl Pair {
         let text = text.map_err(|error| wrong(&format!("cannot be read: {error}")))?;
         let key_text = read_bounded(key_file).map(Zeroizing::new);
         let key_text = key_text.map_err(|error| wrong_key(&format!("cannot be read: {error}")))?;
+        Self::of(files, &text, &key_text)
+    }
 
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+    /// Checks what both files hold, or will: one text may be both.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub(super) fn of(files: &Files, text: &[u8], key_text: &[u8]) -> Result<Self, Bad> {
+        let Files { certificate: chain_file, key: key_file } = files;
+        let wrong = |why: &str| Bad::Certificate(format!("{} {why}", chain_file.display()));
+        let wrong_key = |why: &str| Bad::Key(format!("{} {why}", key_file.display()));
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(text)
             .collect::<Result<_, _>>()
             .map_err(|error| wrong(&format!("is not good PEM: {error}")))?;
         let first = chain.first();
         let first = first.ok_or_else(|| wrong("holds no -----BEGIN CERTIFICATE----- (PEM)"))?;
         let no_certificate = || wrong("holds no good certificate (X.509)");
         let validity = Validity::of(first).ok_or_else(no_certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&key_text).map_err(|_| {
+        let key = PrivateKeyDer::from_pem_slice(key_text).map_err(|_| {
             wrong_key("holds no private key in PEM (PKCS#8, PKCS#1 or SEC1) without a passphrase")
         })?;
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
@@ -97,13 +109,26 @@ impl Pair {
             Error::InvalidCertificate(_) => no_certificate(),
             _ => wrong_key("holds a key that TLS has no use for: take ECDSA, RSA or Ed25519"),
         })?;
-        let digest = digest(&text, &key_text);
+        let digest = digest(text, key_text);
         Ok(Self { certified: Arc::new(certified), validity, digest })
     }
 
     /// Until when the certificate is good, in seconds since 1970.
     pub fn not_after(&self) -> i64 {
         self.validity.not_after
+    }
+
+    /// From when on the certificate is good, in seconds since 1970.
+    pub(super) fn not_before(&self) -> i64 {
+        self.validity.not_before
+    }
+
+    /// Whether the certificate is for this name.
+    pub(super) fn covers(&self, domain: &str) -> bool {
+        let Some(certificate) = self.certified.cert.first() else { return false };
+        let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
+        let name = ServerName::try_from(domain);
+        name.is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
     }
 
     /// What clients will hold against the certificate now: that it has expired, or is not good
