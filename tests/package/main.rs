@@ -1,5 +1,6 @@
 //! What the Debian package is made of: manual pages, completions, the service's configuration, and
-//! the list of its files. tests/package/booted tries the package itself, in a machine that boots.
+//! the list of its files. tests/package/booted tries the package itself, in a machine that boots, and
+//! tests/package/static the archive with the static daemon.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

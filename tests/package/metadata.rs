@@ -56,6 +56,19 @@ fn what_is_built_is_built_by_the_script() {
     }
 }
 
+/// The archive of packaging/build-static has what the package has, but for what is Debian's alone.
+#[test]
+fn the_archive_has_the_files_of_the_package() {
+    let script = read("packaging/build-static");
+    for [source, ..] in assets() {
+        let ours = !source.starts_with("packaging/deb/") && !source.starts_with("target/");
+        let named = script.contains(&source)
+            || source.strip_prefix("config/").is_some_and(|name| script.contains(name));
+        assert!(!ours || named, "{source} is not in the archive");
+    }
+    run(Command::new("bash").arg("-n").arg(path("packaging/build-static")));
+}
+
 #[test]
 fn every_unit_is_in_the_package() {
     let units = fs::read_dir(path("systemd")).unwrap();
