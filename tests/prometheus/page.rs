@@ -33,6 +33,7 @@ const AREAS: [(&str, &[&str]); 8] = [
             "confab_websocket_",
             "confab_connections",
             "confab_http_",
+            "confab_tls_",
             "confab_auth_",
             "confab_tokens_",
             "confab_password_",
