@@ -108,14 +108,7 @@ impl Chat {
         ways.iter().for_each(provoke);
         let load = |daemons| load(daemons, &authority.file());
         let loads = [&daemons[..1], &daemons[1..]].map(load).into();
-        Self {
-            daemons,
-            ways,
-            loads,
-            _folder: folder,
-            _endpoint: endpoint,
-            _authority: authority,
-        }
+        Self { daemons, ways, loads, _folder: folder, _endpoint: endpoint, _authority: authority }
     }
 
     /// Every daemon and its name.
