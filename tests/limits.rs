@@ -96,6 +96,19 @@ async fn frames_over_the_rate_are_refused_with_words_and_then_the_session() {
 }
 
 #[tokio::test]
+async fn typing_by_itself_keeps_its_interval() {
+    let daemon = Daemon::start("[limits]\ntyping_interval = \"1s\"\n");
+    let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
+    let typing = |on: bool| json!({"event":"typing","to":"@bob","on":on});
+    let began = Instant::now();
+    for on in [true, false] {
+        ann.send(typing(on)).await;
+        assert_eq!(bob.next_event("typing").await["on"], on);
+    }
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_frame_over_the_limit_closes_with_1009() {
     let daemon = Daemon::start("[limits]\nframe = \"8KiB\"\ncontent = \"4KiB\"\n");
     let mut others = bystanders(&daemon).await;

@@ -10,7 +10,7 @@ use super::{
 use crate::store::mongo::check_database;
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 78] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -32,6 +32,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
     ("limits", "connections_per_address", "1", "10000000"),
     ("limits", "sessions_per_user", "1", "10000"),
     ("limits", "request_timeout", "1s", "5m"),
+    ("limits", "tls_handshakes", "1", "10000"),
     ("limits", "keep_alive", "1s", "1h"),
     ("limits", "body", "1KiB", "16MiB"),
     ("limits", "frame", "1KiB", "16MiB"),
@@ -44,6 +45,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 76] = [
     ("limits", "backlog_timeout", "1s", "1h"),
     ("limits", "ping_interval", "1s", "10m"),
     ("limits", "idle_timeout", "1s", "1h"),
+    ("limits", "typing_interval", "0s", "10s"),
     ("limits", "frame_rate", "0", "1000000"),
     ("limits", "frame_burst", "1", "1000000"),
     ("limits", "refused_frames", "1", "1000000"),

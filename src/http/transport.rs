@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,15 +18,8 @@ use tokio::{
 use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 use tokio_util::sync::PollSemaphore;
 
-/// Handshakes that may be ready to compute at the same time. After a restart thousands come at
-/// once, a fraction of a millisecond each; those who chat wait for so many of them and not for
-/// all.
-const TURNS: usize = 8;
-
 /// What may wait in TLS for a slow client, in bytes: one record.
 const BUFFER: usize = 16 * 1024;
-
-static HANDSHAKES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(TURNS)));
 
 /// A connection.
 pub enum Transport {
@@ -49,12 +42,14 @@ pub struct Handshake {
 }
 
 impl Transport {
-    /// A connection that speaks TLS, if there is a configuration for it.
-    pub fn new(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Self {
+    /// A connection that speaks TLS, if there is a configuration for it. Its handshake is computed
+    /// when one of `turns` is free: after a restart thousands come at once, a fraction of a
+    /// millisecond each; those who chat wait for so many of them and not for all.
+    pub fn new(stream: TcpStream, tls: Option<&Arc<ServerConfig>>, turns: &Arc<Semaphore>) -> Self {
         let Some(config) = tls else { return Self::Plain(stream) };
         let acceptor = TlsAcceptor::from(Arc::clone(config));
         let accept = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(BUFFER)));
-        let turns = PollSemaphore::new(Arc::clone(&HANDSHAKES));
+        let turns = PollSemaphore::new(Arc::clone(turns));
         Self::Handshake(Box::new(Handshake { accept, begun: false, turns }))
     }
 
@@ -137,5 +132,42 @@ impl AsyncWrite for Transport {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use rustls::{crypto::aws_lc_rs, server::ResolvesServerCertUsingSni};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handshake_waits_for_its_turn() {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        client.write_all(b"no handshake at all").await.unwrap();
+        stream.readable().await.unwrap();
+
+        let turns = Arc::new(Semaphore::new(1));
+        let others = turns.acquire().await.unwrap();
+        let mut transport = Transport::new(stream, Some(&Arc::new(config)), &turns);
+        let mut first = [0];
+        let mut read = std::pin::pin!(transport.read(&mut first));
+        assert!(poll!(&mut read).is_pending(), "it is not its turn");
+        drop(others);
+        assert!(read.await.is_err(), "it was looked at");
+        assert_eq!(turns.available_permits(), 1);
     }
 }
