@@ -124,7 +124,7 @@ impl Daemon {
         let connections = descriptors::raise_limit(config.limits.connections);
         // Ports first: it is the likeliest trouble, and cheap to find.
         let Listeners { public, admin, public_address, admin_address } =
-            Listeners::open(&config.server, inherited).map_err(AppError)?;
+            Listeners::open(&config, inherited).map_err(AppError)?;
 
         let store: Arc<dyn Store> = Arc::new(MeteredStore::new(open_store(&config).await?));
         let tokens = Arc::new(load_tokens(&config).await?);

@@ -2,7 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::{config::Server, http, systemd::Inherited};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+
+use crate::{
+    config::{Config, Limits},
+    http,
+    systemd::Inherited,
+};
 
 /// Both sockets, and where they are.
 pub struct Listeners {
@@ -21,9 +27,11 @@ impl Listeners {
     ///
     /// # Errors
     /// One line, which says what to do.
-    pub fn open(config: &Server, inherited: Inherited) -> Result<Self, String> {
-        let public = listener(inherited.public, "server.listen", config.listen)?;
-        let admin = listener(inherited.admin, "server.admin_listen", config.admin_listen)?;
+    pub fn open(config: &Config, inherited: Inherited) -> Result<Self, String> {
+        let Config { server, limits, .. } = config;
+        let public = listener(inherited.public, "server.listen", server.listen)?;
+        let admin = listener(inherited.admin, "server.admin_listen", server.admin_listen)?;
+        bound_buffers(&public, limits)?;
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
         Ok(Self { public, admin, public_address, admin_address })
     }
@@ -57,6 +65,15 @@ fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
         };
         format!("{key} = \"{address}\" cannot be listened on ({error}): {hint}")
     })
+}
+
+/// Its connections inherit it (socket(7)). Without it the system alone decides, by
+/// net.ipv4.tcp_rmem and tcp_wmem, and gives one connection megabytes.
+fn bound_buffers(public: &TcpListener, limits: &Limits) -> Result<(), String> {
+    let size = |size: confab_plugin::ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
+    set_socket_recv_buffer_size(public, size(limits.receive_buffer))
+        .and_then(|()| set_socket_send_buffer_size(public, size(limits.send_buffer)))
+        .map_err(|error| format!("limits.receive_buffer, limits.send_buffer: {error}"))
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, String> {

@@ -325,3 +325,20 @@ async fn one_address_cannot_take_all_connections() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_the_system_holds_of_a_connection_is_bounded() {
+    let daemon = Daemon::start("[limits]\nreceive_buffer = \"32KiB\"\nsend_buffer = \"16KiB\"\n");
+    let _ann = daemon.client("ann").await;
+    let port = daemon.address().rsplit_once(':').expect("a port").1;
+    // socket(7): Linux doubles what it is asked for. rb and tb are the two bounds: ss(8).
+    let sockets = std::process::Command::new("ss")
+        .args(["-tnmH", "state", "established", &format!("sport = :{port}")])
+        .output()
+        .expect("ss is of iproute2, as ip is");
+    let sockets = String::from_utf8(sockets.stdout).expect("text");
+    let bounds = sockets.matches("skmem:").count();
+    assert!(bounds > 0, "{sockets}");
+    assert_eq!(sockets.matches(",rb65536,").count(), bounds, "{sockets}");
+    assert_eq!(sockets.matches(",tb32768,").count(), bounds, "{sockets}");
+}

@@ -34,6 +34,8 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 78] = [
     ("limits", "request_timeout", "1s", "5m"),
     ("limits", "tls_handshakes", "1", "10000"),
     ("limits", "keep_alive", "1s", "1h"),
+    ("limits", "receive_buffer", "4KiB", "64MiB"),
+    ("limits", "send_buffer", "4KiB", "64MiB"),
     ("limits", "body", "1KiB", "16MiB"),
     ("limits", "frame", "1KiB", "16MiB"),
     ("limits", "content", "1B", "16MiB"),

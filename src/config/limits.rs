@@ -27,6 +27,13 @@ pub struct Limits {
     /// How long a connection may stay open without a request, or without taking the answer.
     /// From 1s to 1h.
     pub keep_alive: Duration,
+    /// What the system may hold of one connection that the daemon has not read yet. Linux takes up
+    /// to twice this for it, and no more than net.core.rmem_max. From 4KiB to 64MiB.
+    pub receive_buffer: ByteSize,
+    /// What the system may hold of one connection that the client has not taken yet, beside its
+    /// outbox. Linux takes up to twice this for it, and no more than net.core.wmem_max. A client
+    /// far away gets no more than this in each round trip. From 4KiB to 64MiB.
+    pub send_buffer: ByteSize,
     /// The body of one HTTP request. From 1KiB to 16MiB.
     pub body: ByteSize,
     /// One WebSocket message from a client. From 1KiB to 16MiB.
@@ -105,6 +112,8 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(10),
             tls_handshakes: 8,
             keep_alive: Duration::from_secs(60),
+            receive_buffer: ByteSize::kib(64),
+            send_buffer: ByteSize::kib(64),
             body: ByteSize::kib(16),
             frame: ByteSize::kib(64),
             content: ByteSize::kib(16),

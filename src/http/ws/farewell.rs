@@ -27,7 +27,7 @@ const PIECE: usize = 8 * 1024;
 
 /// How long a client that sends more than that waits for the next: to throw away all that somebody
 /// can send would be a burden on others.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Says why, and waits for the client to agree, for [`CLOSE_WAIT`] at the most: dropping a
 /// connection with unread input would reset it, and the client might never see the reason.
