@@ -3,16 +3,20 @@
 mod format;
 mod journal;
 mod otlp;
+mod queue;
 
 use std::{io, sync::Arc};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, reload::Handle};
 
-pub use self::otlp::{describe_metrics, export_spans};
 use self::{
     format::{Escaped, Journal, JournalFields},
     journal::JournalSocket,
+};
+pub use self::{
+    otlp::{describe_metrics, export_spans},
+    queue::dropped_lines,
 };
 use crate::config::{Log, LogFormat};
 
@@ -58,14 +62,12 @@ pub fn start_log(config: &Log) -> Logging {
         wanted => wanted,
     };
     let journal = (wanted == LogFormat::Journald).then(JournalSocket::open);
-    let builder = NonBlockingBuilder::default()
-        .buffered_lines_limit(config.queue)
-        .lossy(true)
-        .thread_name("confab-log");
     let (format, (writer, guard), trouble) = match journal {
-        Some(Ok(socket)) => (LogFormat::Journald, builder.finish(socket), None),
-        Some(Err(error)) => (LogFormat::Text, builder.finish(io::stderr()), Some(error)),
-        None => (wanted, builder.finish(io::stderr()), None),
+        Some(Ok(socket)) => (LogFormat::Journald, queue::start(config.queue, socket), None),
+        Some(Err(error)) => {
+            (LogFormat::Text, queue::start(config.queue, io::stderr()), Some(error))
+        }
+        None => (wanted, queue::start(config.queue, io::stderr()), None),
     };
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter(&config.level)).with_writer(writer);

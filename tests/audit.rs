@@ -124,8 +124,7 @@ async fn the_chain_goes_on_after_kill_9_under_load() {
         for _ in 0..150 {
             ann.next().await;
         }
-        daemon.kill();
-        daemon.start_again();
+        daemon.restart(true);
         let (told, lines) = verified(&daemon);
         assert_eq!(of_kind(&lines, "opened").count(), 1 + round, "{told}");
         ann = Client::connect(daemon.address(), &ann.account).await;

@@ -287,3 +287,46 @@ async fn raw_nonsense_on_the_port_is_answered_or_cut() {
     assert!(bob.is_quiet().await);
     let _ = Client::connect(daemon.address(), &bob.account).await;
 }
+
+/// The status of an answer without a body of its own, and its header `Allow`.
+async fn asked(address: &str, method: &str, path: &str) -> (u16, Option<String>) {
+    let mut socket = TcpStream::connect(address).await.expect("connected");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    let allow = head.lines().find_map(|line| line.strip_prefix("allow: "));
+    (head[9..12].parse().expect("a status"), allow.map(str::to_owned))
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let daemon = Daemon::start("");
+    let (public, admin) = (daemon.address(), daemon.admin_address());
+    let api: Value = serde_json::from_str(&daemon.http().get("/openapi.json", None).1).unwrap();
+    let mut paths: Vec<(&str, String, Vec<&str>)> = Vec::new();
+    for (path, calls) in api["paths"].as_object().expect("paths") {
+        let methods = calls.as_object().expect("calls").keys();
+        let methods = methods.flat_map(|name| match name.as_str() {
+            "get" => ["GET", "HEAD"].iter(),
+            "post" => ["POST"].iter(),
+            other => panic!("{path} takes {other}"),
+        });
+        paths.push((public, path.replace(['{', '}'], ""), methods.copied().collect()));
+    }
+    assert!(paths.len() >= 9, "{paths:?}");
+    for path in ["/", "/app.js", "/docs", "/openapi.json", "/ws/x"] {
+        paths.push((public, path.to_owned(), vec!["GET", "HEAD"]));
+    }
+    paths.push((admin, "/metrics".to_owned(), vec!["GET", "HEAD"]));
+    paths.push((admin, "/reload".to_owned(), vec!["POST"]));
+    for (address, path, methods) in paths {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
+            let (status, allow) = asked(address, method, &path).await;
+            let wrong = !methods.contains(&method);
+            assert_eq!(status == 405, wrong, "{method} {path}: {status}");
+            assert_eq!(allow, wrong.then(|| methods.join(", ")), "{method} {path}");
+        }
+    }
+}

@@ -47,8 +47,7 @@ async fn a_bot_answers_once_through_the_chain() {
 
     // The same account after a restart, and nobody can log in to it.
     let helper = reply["from"].clone();
-    assert!(daemon.stop().success());
-    daemon.start_again();
+    daemon.restart(false);
     until(r"the bot is back", async || {
         (daemon.log().matches("a bot is ready").count() == 2).then_some(())
     })

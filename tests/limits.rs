@@ -96,6 +96,19 @@ async fn frames_over_the_rate_are_refused_with_words_and_then_the_session() {
 }
 
 #[tokio::test]
+async fn typing_by_itself_keeps_its_interval() {
+    let daemon = Daemon::start("[limits]\ntyping_interval = \"1s\"\n");
+    let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
+    let typing = |on: bool| json!({"event":"typing","to":"@bob","on":on});
+    let began = Instant::now();
+    for on in [true, false] {
+        ann.send(typing(on)).await;
+        assert_eq!(bob.next_event("typing").await["on"], on);
+    }
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_frame_over_the_limit_closes_with_1009() {
     let daemon = Daemon::start("[limits]\nframe = \"8KiB\"\ncontent = \"4KiB\"\n");
     let mut others = bystanders(&daemon).await;
@@ -138,13 +151,7 @@ async fn an_idle_session_is_pinged_and_a_dead_one_closed() {
     // Speaks the handshake and then nothing more: no pongs.
     let ann = daemon.http().register("ann");
     let mut dead = TcpStream::connect(daemon.address()).await.expect("connected");
-    let request = format!(
-        "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        ann.id, ann.token
-    );
-    dead.write_all(request.as_bytes()).await.expect("written");
+    dead.write_all(ann.upgrade().as_bytes()).await.expect("written");
     let started = Instant::now();
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(wait::DEADLINE, dead.read_to_end(&mut bytes));
@@ -263,13 +270,7 @@ async fn a_head_without_end_is_not_kept() {
 async fn an_upgrade_behind_another_request_stays_open() {
     let daemon = Daemon::start("[limits]\nrequest_timeout = \"1s\"\nkeep_alive = \"1s\"\n");
     let ann = daemon.http().register("ann");
-    let both = format!(
-        "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n\
-         GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        ann.id, ann.token
-    );
+    let both = format!("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n{}", ann.upgrade());
     let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
     socket.write_all(both.as_bytes()).await.expect("written");
     let mut answer = Vec::new();
@@ -304,13 +305,8 @@ async fn one_address_cannot_take_all_connections() {
     // The client above has let go of its connection, or will.
     let mut sessions = Vec::new();
     wait::until("three sessions are open", async || {
-        let path = format!("/ws/{}?token={}", ann.id, ann.token);
         if let Ok(mut socket) = TcpStream::connect(daemon.address()).await {
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            );
-            let _ = socket.write_all(request.as_bytes()).await;
+            let _ = socket.write_all(ann.upgrade().as_bytes()).await;
             if socket.read_u8().await.is_ok() {
                 sessions.push(socket);
             }

@@ -63,16 +63,8 @@ async fn a_retry_takes_no_token_and_is_not_refused() {
 
     let mut last = BURST;
     for ended in ["not at all", "by a signal", "by a kill"] {
-        match ended {
-            "not at all" => {}
-            "by a signal" => {
-                assert!(daemon.stop().success());
-                daemon.start_again();
-            }
-            _ => {
-                daemon.kill();
-                daemon.start_again();
-            }
+        if ended != "not at all" {
+            daemon.restart(ended == "by a kill");
         }
         let mut again = Client::connect(daemon.address(), &ann.account).await;
         for _ in 0..2 {
@@ -128,12 +120,7 @@ async fn a_service_is_asked_once_about_a_message() {
     assert!(bob.is_quiet().await);
 
     for crash in [false, true] {
-        if crash {
-            daemon.kill();
-        } else {
-            assert!(daemon.stop().success());
-        }
-        daemon.start_again();
+        daemon.restart(crash);
         let mut ann = Client::connect(daemon.address(), &one.account).await;
         ann.send(message("@bob", "hello", "same")).await;
         assert_eq!(ann.next().await, original);
@@ -203,8 +190,7 @@ async fn what_is_stored_is_not_refused_by_a_stricter_chain() {
     let original = ann.next().await;
     assert_eq!(original["content"], "hello, ****");
     daemon.configure(&filter("hello"));
-    assert!(daemon.stop().success());
-    daemon.start_again();
+    daemon.restart(false);
     let mut ann = Client::connect(daemon.address(), &ann.account).await;
     ann.send(message("@bob", "hello, darn", "m1")).await;
     assert_eq!(ann.next().await, original);
@@ -259,8 +245,7 @@ options = {{ content = true, routine = "info" }}
         assert_eq!(daemon.metric("confab_messages_duplicate_total"), 3.0);
         assert_eq!(daemon.metric("confab_messages_accepted_total"), 2.0);
 
-        daemon.kill();
-        daemon.start_again();
+        daemon.restart(true);
         until("the bot is ready", async || ready_again(&daemon)).await;
         let mut ann = Client::connect(daemon.address(), &ann.account).await;
         ann.send(question).await;

@@ -34,12 +34,7 @@ async fn a_retry_gives_the_stored_original() {
     assert_eq!(daemon.metric("confab_messages_duplicate_total"), 2.0);
 
     for crash in [false, true] {
-        if crash {
-            daemon.kill();
-        } else {
-            assert!(daemon.stop().success());
-        }
-        daemon.start_again();
+        daemon.restart(crash);
         let mut ann = Client::connect(daemon.address(), &ann.account).await;
         ann.send(message.clone()).await;
         assert_eq!(ann.next().await, original, "after a restart");

@@ -80,8 +80,7 @@ async fn a_login_goes_on_with_short_tokens() {
     let mut last = first.clone();
     for round in 0..6 {
         if round == 3 {
-            daemon.kill();
-            daemon.start_again();
+            daemon.restart(true);
         }
         last = refreshed(&daemon, &last);
         assert_eq!((&last["user_id"], &last["username"]), (&first["user_id"], &json!("ann")));

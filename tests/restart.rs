@@ -26,13 +26,11 @@ async fn accounts_history_unread_counts_and_read_marks_survive() {
     assert_eq!(before[0]["conversations"][0]["unread"], 3);
     assert_eq!(before[0]["conversations"][0]["seen"]["mine"], 2);
 
-    assert!(daemon.stop().success());
-    daemon.start_again();
+    daemon.restart(false);
     assert_eq!(look(&daemon), before, "after a stop; the old token is still good");
     assert_eq!(daemon.http().login("bob").id, bob.account.id);
 
-    daemon.kill();
-    daemon.start_again();
+    daemon.restart(true);
     assert_eq!(look(&daemon), before, "after a crash");
     let mut ann = Client::connect(daemon.address(), &ann.account).await;
     ann.say("@bob", "on it goes").await;
@@ -56,8 +54,7 @@ async fn what_was_acknowledged_under_load_survives_kill_9() {
             acknowledged = echo["seq"].as_u64().expect("a seq");
         }
         // In the middle of a batch.
-        daemon.kill();
-        daemon.start_again();
+        daemon.restart(true);
         let path = format!("/conversations/@ann/messages?limit=1&before={}", acknowledged + 1);
         let page = daemon.http().get_json(&path, &bob.token);
         assert_eq!(page["messages"][0]["seq"], acknowledged, "the last acknowledged is there");

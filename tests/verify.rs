@@ -26,8 +26,7 @@ fn a_daemon_that_is_killed_under_load_keeps_every_promise() {
     let run = Run::start(&[daemon.url("")], &options);
     for _ in 0..3 {
         until_accepted(&daemon, 1000.0);
-        daemon.kill();
-        daemon.start_again();
+        daemon.restart(true);
     }
     until_accepted(&daemon, 1000.0);
     let (status, found) = run.end();

@@ -9,6 +9,7 @@ mod keys;
 mod logins;
 mod password;
 mod pem;
+mod random;
 mod refresh;
 mod rotation;
 mod scratch;

@@ -7,10 +7,9 @@ use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
-use rand::{TryRngCore, rngs::OsRng};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::scratch::Scratch;
+use super::{random::random, scratch::Scratch};
 use crate::config::{Auth, Secret};
 
 /// The longest new password, in bytes. More adds no strength: the hash has 32 bytes.
@@ -160,7 +159,7 @@ impl Passwords {
     /// # Errors
     /// [`HashError::Overloaded`] at once, without waiting; [`HashError::Failed`].
     pub async fn hash(&self, password: Secret) -> Result<String, HashError> {
-        let salt = Salt::new(&random::<SALT_BYTES>()?).map_err(failed)?;
+        let salt = Salt::new(&*random::<SALT_BYTES>().map_err(failed)?).map_err(failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
         let output = self
             .in_turn(argon2, move |argon2, memory| output(argon2, &password, &salt, memory))
@@ -294,12 +293,6 @@ fn failed(why: impl fmt::Display) -> HashError {
     HashError::Failed(why.to_string())
 }
 
-fn random<const N: usize>() -> Result<[u8; N], HashError> {
-    let mut bytes = [0; N];
-    OsRng.try_fill_bytes(&mut bytes).map_err(failed)?;
-    Ok(bytes)
-}
-
 /// What a stored hash says.
 #[derive(Clone)]
 struct Stored {
@@ -316,8 +309,8 @@ fn dummy(params: &Params) -> Result<Stored, HashError> {
         algorithm: Algorithm::Argon2id,
         version: Some(Version::V0x13),
         params: params.clone(),
-        salt: Salt::new(&random::<SALT_BYTES>()?).map_err(failed)?,
-        hash: Output::new(&random::<HASH_BYTES>()?).map_err(failed)?,
+        salt: Salt::new(&*random::<SALT_BYTES>().map_err(failed)?).map_err(failed)?,
+        hash: Output::new(&*random::<HASH_BYTES>().map_err(failed)?).map_err(failed)?,
     })
 }
 

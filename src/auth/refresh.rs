@@ -12,12 +12,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use confab_plugin::UserId;
-use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::token::Clock;
+use super::{random, token::Clock};
 use crate::{
     config::{self, Secret},
     store::{Hash, LoginId, RefreshableLogin, Store, StoreError, Timestamp, UsedToken},
@@ -129,10 +128,7 @@ fn successor(token: &Hash, salt: &Hash) -> Zeroizing<Hash> {
 }
 
 fn random() -> Result<Zeroizing<Hash>, StoreError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    let filled = OsRng.try_fill_bytes(bytes.as_mut());
-    filled.map_err(|why| StoreError::Unavailable(why.to_string()))?;
-    Ok(bytes)
+    random::random().map_err(|why| StoreError::Unavailable(why.to_string()))
 }
 
 impl RefreshTokens {

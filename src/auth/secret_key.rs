@@ -8,12 +8,14 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-use super::keys::{KeyError, MIN_SECRET_BYTES};
+use super::{
+    keys::{KeyError, MIN_SECRET_BYTES},
+    random::random,
+};
 
 /// The name of the file in the store's folder.
 pub const SECRET_KEY_FILE: &str = "secret_key";
@@ -128,12 +130,10 @@ fn make(store: &Path, path: &Path) -> io::Result<()> {
 
 /// A new key under a name of its own, durably.
 pub(super) fn draft(store: &Path) -> io::Result<(PathBuf, File)> {
-    let mut random = Zeroizing::new([0u8; 48]);
-    OsRng.try_fill_bytes(random.as_mut()).map_err(io::Error::other)?;
-    let mut suffix = [0u8; 8];
-    OsRng.try_fill_bytes(&mut suffix).map_err(io::Error::other)?;
-    let path = store.join(format!(".{SECRET_KEY_FILE}.{:016x}", u64::from_ne_bytes(suffix)));
-    let file = write(&path, random.as_ref()).inspect_err(|_| {
+    let key = random::<48>()?;
+    let suffix = u64::from_ne_bytes(*random()?);
+    let path = store.join(format!(".{SECRET_KEY_FILE}.{suffix:016x}"));
+    let file = write(&path, key.as_ref()).inspect_err(|_| {
         // It may not even be there.
         let _ = fs::remove_file(&path);
     })?;

@@ -12,7 +12,7 @@ use crate::store::mongo::check_database;
 const ACME: &str = "server.tls.acme";
 
 /// Table, key, least, most. A key whose other bound is another key has it in `rules`.
-pub(super) const BOUNDS: [(&str, &str, &str, &str); 82] = [
+pub(super) const BOUNDS: [(&str, &str, &str, &str); 84] = [
     ("server", "worker_threads", "0", "1024"),
     ("server", "drain_grace", "0s", "1h"),
     ("server", "reload_timeout", "1s", "5m"),
@@ -38,6 +38,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 82] = [
     ("limits", "connections_per_address", "1", "10000000"),
     ("limits", "sessions_per_user", "1", "10000"),
     ("limits", "request_timeout", "1s", "5m"),
+    ("limits", "tls_handshakes", "1", "10000"),
     ("limits", "keep_alive", "1s", "1h"),
     ("limits", "receive_buffer", "4KiB", "64MiB"),
     ("limits", "send_buffer", "4KiB", "64MiB"),
@@ -52,6 +53,7 @@ pub(super) const BOUNDS: [(&str, &str, &str, &str); 82] = [
     ("limits", "backlog_timeout", "1s", "1h"),
     ("limits", "ping_interval", "1s", "10m"),
     ("limits", "idle_timeout", "1s", "1h"),
+    ("limits", "typing_interval", "0s", "10s"),
     ("limits", "frame_rate", "0", "1000000"),
     ("limits", "frame_burst", "1", "1000000"),
     ("limits", "refused_frames", "1", "1000000"),

@@ -21,6 +21,9 @@ pub struct Limits {
     /// From accepting a connection (or the first byte of a further request) until the answer
     /// begins. From 1s to 5m.
     pub request_timeout: Duration,
+    /// TLS handshakes that are computed in turn at one time, so that those who chat do not wait for
+    /// all of a crowd that comes back. From 1 to 10000.
+    pub tls_handshakes: usize,
     /// How long a connection may stay open without a request, or without taking the answer.
     /// From 1s to 1h.
     pub keep_alive: Duration,
@@ -58,6 +61,9 @@ pub struct Limits {
     /// A session that sends nothing, not even the answer to a ping, is closed after this.
     /// Longer than ping_interval, at most 1h.
     pub idle_timeout: Duration,
+    /// How long typing waits after the last that was sent to a session, unless something else is
+    /// sent before: people don't see more. From 0s to 10s.
+    pub typing_interval: Duration,
     /// Frames a user may send each second over all their sessions on this node, over time; 0
     /// means no limit. At most 1000000.
     pub frame_rate: u32,
@@ -104,6 +110,7 @@ impl Default for Limits {
             connections_per_address: 6_000,
             sessions_per_user: 16,
             request_timeout: Duration::from_secs(10),
+            tls_handshakes: 8,
             keep_alive: Duration::from_secs(60),
             receive_buffer: ByteSize::kib(64),
             send_buffer: ByteSize::kib(64),
@@ -118,6 +125,7 @@ impl Default for Limits {
             backlog_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(25),
             idle_timeout: Duration::from_secs(60),
+            typing_interval: Duration::from_millis(100),
             frame_rate: 100,
             frame_burst: 2000,
             refused_frames: 100,

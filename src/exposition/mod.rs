@@ -113,6 +113,12 @@ impl Exposition {
         runtime::write(&mut text);
         self.process.write(&mut text);
         memory::write(&mut text);
+        sample::counter(
+            &mut text,
+            "confab_log_lines_dropped_total",
+            "Lines of the log that were dropped because log.queue others waited to be written.",
+            telemetry::dropped_lines() as f64,
+        );
         text
     }
 

@@ -58,6 +58,8 @@ pub struct Bounds {
     pub per_address: usize,
     /// From the first byte that is awaited until the answer begins.
     pub request: Duration,
+    /// TLS handshakes that are computed at a time.
+    pub handshakes: usize,
     /// Without a request, or without taking the answer.
     pub keep_alive: Duration,
     /// The body of one request, in bytes.
@@ -69,6 +71,7 @@ pub struct Guarded {
     inner: TcpAcceptor,
     permits: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    handshakes: Arc<Semaphore>,
     bounds: Bounds,
     access: Option<Arc<Access>>,
     trouble: Seldom,
@@ -93,6 +96,7 @@ impl Guarded {
             inner: TcpAcceptor::from_std(listener)?,
             permits: Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS))),
             addresses: Arc::default(),
+            handshakes: Arc::new(Semaphore::new(bounds.handshakes)),
             bounds,
             access,
             trouble: Seldom::new(TELL),
@@ -126,7 +130,7 @@ impl Guarded {
             Ok((stream, local, remote, scheme)) => {
                 let place = self.place(client::peer(&remote))?;
                 let tls = self.access.as_ref().and_then(|access| access.tls());
-                let stream = Transport::new(stream, tls);
+                let stream = Transport::new(stream, tls, &self.handshakes);
                 let stream = GuardedStream::new(stream, (permit, place), self.bounds);
                 Ok((stream, local, remote, scheme))
             }

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     failure::{self, Failure},
+    methods,
     reload::{self, Reload},
 };
 use crate::{
@@ -56,8 +57,9 @@ pub fn routes(
         .at("/metrics", get(render))
         .at("/healthz", get(make(|_| async { "alive\n" })))
         .at("/readyz", get(ready))
-        .at("/reload", post(reload))
+        .at(methods::RELOAD, post(reload))
         .catch_all_error(async |error| failure::shape(error))
+        .around(methods::tell)
 }
 
 async fn readiness(store: &dyn Store, hub: &Hub) -> Result<(), String> {

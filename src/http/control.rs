@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{EndpointExt, IntoEndpoint, Route, endpoint::make, post};
 
 use super::{
-    failure,
+    failure, methods,
     reload::{self, Reload},
 };
 
@@ -15,5 +15,8 @@ pub fn routes(reloads: Arc<dyn Reload>) -> impl IntoEndpoint<Endpoint: 'static> 
         let reloads = Arc::clone(&reloads);
         async move { reload::answer(&request, &*reloads).await }
     });
-    Route::new().at("/reload", post(reload)).catch_all_error(async |error| failure::shape(error))
+    Route::new()
+        .at(methods::RELOAD, post(reload))
+        .catch_all_error(async |error| failure::shape(error))
+        .around(methods::tell)
 }

@@ -16,6 +16,7 @@ mod failure;
 mod json;
 mod logins;
 mod meters;
+mod methods;
 mod origin;
 mod profile;
 mod proxies;
@@ -183,18 +184,16 @@ pub fn public(config: &Config, state: Arc<State>) -> impl IntoEndpoint<Endpoint:
     let access = Arc::clone(&state.access);
     // Not at "/", which would take the web chat's own paths.
     let service = Arc::new(service.into_endpoint());
+    for path in methods::POSTED {
+        routes = routes.at(path, Arc::clone(&service));
+    }
     routes
-        .at("/register", Arc::clone(&service))
-        .at("/login", Arc::clone(&service))
-        .at("/refresh", Arc::clone(&service))
-        .at("/logout", Arc::clone(&service))
-        .at("/logout-all", Arc::clone(&service))
-        .at("/password", Arc::clone(&service))
         .nest_no_strip("/users", Arc::clone(&service))
         .nest_no_strip("/conversations", service)
         .data(state)
         .around(move |endpoint, request| limit_body(endpoint, request, limit))
         .catch_all_error(async |error| failure::shape(error))
+        .around(methods::tell)
         .around(move |endpoint, request| {
             let access = Arc::clone(&access);
             async move { origin::guard(endpoint, request, &access.origins).await }

@@ -69,6 +69,7 @@ where
         connections: serving.connections,
         per_address: limits.connections_per_address,
         request: serving.request,
+        handshakes: limits.tls_handshakes,
         keep_alive: limits.keep_alive.0,
         body: limits.body.as_usize(),
     };

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -20,15 +20,8 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::tls::Server;
 
-/// Handshakes that may be ready to compute at the same time. After a restart thousands come at
-/// once, a fraction of a millisecond each; those who chat wait for so many of them and not for
-/// all.
-const TURNS: usize = 8;
-
 /// What may wait in TLS for a slow client, in bytes: one record.
 const BUFFER: usize = 16 * 1024;
-
-static HANDSHAKES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(TURNS)));
 
 /// A connection.
 pub enum Transport {
@@ -61,8 +54,10 @@ enum Step {
 }
 
 impl Transport {
-    /// A connection that speaks TLS, if there is something to speak it with.
-    pub fn new(stream: TcpStream, tls: Option<&Arc<Server>>) -> Self {
+    /// A connection that speaks TLS, if there is something to speak it with. Its handshake is
+    /// computed when one of `turns` is free: after a restart thousands come at once, a fraction of
+    /// a millisecond each; those who chat wait for so many of them and not for all.
+    pub fn new(stream: TcpStream, tls: Option<&Arc<Server>>, turns: &Arc<Semaphore>) -> Self {
         let Some(server) = tls else { return Self::Plain(stream) };
         let step = if server.challenges().is_empty() {
             let acceptor = TlsAcceptor::from(Arc::clone(server.config()));
@@ -71,7 +66,7 @@ impl Transport {
             let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
             Step::Hello(acceptor, Arc::clone(server))
         };
-        let turns = PollSemaphore::new(Arc::clone(&HANDSHAKES));
+        let turns = PollSemaphore::new(Arc::clone(turns));
         Self::Handshake(Box::new(Handshake { step, begun: false, turns, is_challenge: false }))
     }
 
@@ -195,5 +190,36 @@ impl AsyncWrite for Transport {
                 Pin::new(&mut **stream).poll_shutdown(cx)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handshake_waits_for_its_turn() {
+        let server = Arc::new(Server::new(None).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        client.write_all(b"no handshake at all").await.unwrap();
+        stream.readable().await.unwrap();
+
+        let turns = Arc::new(Semaphore::new(1));
+        let others = turns.acquire().await.unwrap();
+        let mut transport = Transport::new(stream, Some(&server), &turns);
+        let mut first = [0];
+        let mut read = std::pin::pin!(transport.read(&mut first));
+        assert!(poll!(&mut read).is_pending(), "it is not its turn");
+        drop(others);
+        assert!(read.await.is_err(), "it was looked at");
+        assert_eq!(turns.available_permits(), 1);
     }
 }

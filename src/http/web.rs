@@ -39,6 +39,7 @@ files! {
     "list.js": JAVASCRIPT,
     "listing.js": JAVASCRIPT,
     "outbox.js": JAVASCRIPT,
+    "password.js": JAVASCRIPT,
     "room.js": JAVASCRIPT,
     "session.js": JAVASCRIPT,
     "signin.js": JAVASCRIPT,

@@ -25,6 +25,7 @@ pub struct Outbox {
     max_frames: usize,
     max_bytes: usize,
     max_in_flight: usize,
+    typing_interval: Duration,
     backlog: Arc<Backlog>,
 }
 
@@ -105,6 +106,7 @@ impl Outbox {
             max_frames: limits.outbox_frames,
             max_bytes: limits.outbox.as_usize(),
             max_in_flight: limits.in_flight,
+            typing_interval: limits.typing_interval.0,
             backlog: Arc::clone(backlog),
         }
     }
@@ -170,7 +172,7 @@ impl Outbox {
             inner.written(&self.backlog);
             return Poll::Pending;
         }
-        Poll::Ready(inner.take(&self.backlog))
+        Poll::Ready(inner.take(self))
     }
 
     /// Like [`poll_take`](Self::poll_take), for a session that is closing: pending until there
@@ -182,7 +184,7 @@ impl Outbox {
             inner.written(&self.backlog);
             return Poll::Pending;
         }
-        Poll::Ready(inner.take(&self.backlog))
+        Poll::Ready(inner.take(self))
     }
 
     /// When typing that waits is to be sent, if nothing else is before.
@@ -229,14 +231,15 @@ impl Inner {
         }
     }
 
-    fn take(&mut self, backlog: &Backlog) -> Outbound {
+    fn take(&mut self, bounds: &Outbox) -> Outbound {
         let now = Instant::now();
         self.since = Some(now);
         self.writing = mem::take(&mut self.bytes) + self.typing.bytes();
-        let frames = self.typing.take_among(mem::take(&mut self.frames), now);
+        let frames =
+            self.typing.take_among(mem::take(&mut self.frames), now, bounds.typing_interval);
         self.writing += FRAME * frames.len();
         let outbound = Outbound { frames, closing: self.closing, in_flight: self.owed.len() };
-        self.count(backlog);
+        self.count(&bounds.backlog);
         outbound
     }
 

@@ -9,10 +9,6 @@ use confab_plugin::UserId;
 
 use crate::wire::Frame;
 
-/// Typing that comes sooner after the last that was taken waits until then, unless something else
-/// is sent: people don't see more, and each frame costs the one who gets it a wake-up.
-const PACE: Duration = Duration::from_millis(100);
-
 /// The typing frames of one outbox.
 ///
 /// Invariant: there is at most one of a sender. A newer one takes its place, but not in the order:
@@ -67,12 +63,18 @@ impl Typing {
         std::mem::take(&mut self.waiting).len()
     }
 
-    /// Takes all that waits, into its places among the other frames.
-    pub fn take_among(&mut self, others: VecDeque<Frame>, now: Instant) -> VecDeque<Frame> {
+    /// Takes all that waits, into its places among the other frames. What comes after `now` waits
+    /// for `interval`, unless something else is sent: each frame costs the one who gets it a wake-up.
+    pub fn take_among(
+        &mut self,
+        others: VecDeque<Frame>,
+        now: Instant,
+        interval: Duration,
+    ) -> VecDeque<Frame> {
         if self.waiting.is_empty() {
             return others;
         }
-        self.due = Some(now + PACE);
+        self.due = Some(now + interval);
         self.bytes = 0;
         let mut typing: Vec<_> = std::mem::take(&mut self.waiting).into_values().collect();
         typing.sort_by_key(|(behind, _)| *behind);

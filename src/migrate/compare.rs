@@ -6,10 +6,10 @@ use super::{
     Differences,
     digest::{Digest, Hasher},
     progress::{Phase, Progress},
-    walk::{Reader, accounts, conversations, merge},
+    walk::{Reader, accounts, conversations, logins, merge},
 };
 use crate::store::{
-    Account, Conversation, Mark, Message, StoreError,
+    Account, Conversation, Mark, Message, RefreshableLogin, StoreError,
     transfer::{Export, Import, Size, Thread},
 };
 
@@ -24,6 +24,8 @@ pub struct Content {
     pub messages: u64,
     /// Read marks.
     pub marks: u64,
+    /// Logins; 0 when the source knows of none.
+    pub logins: u64,
     /// The checksum of all of it.
     pub digest: Digest,
 }
@@ -94,10 +96,35 @@ pub async fn compare(
         ours.add_to(&mut comparison.source, &mut left, conversation);
         theirs.add_to(&mut comparison.target, &mut right, conversation);
     }
+    if source.keeps_logins() {
+        compare_logins(source, target, &mut comparison, (&mut left, &mut right)).await?;
+    }
     comparison.source.digest = left.finish();
     comparison.target.digest = right.finish();
     strays(target.size().await?, &mut comparison);
     Ok(comparison)
+}
+
+/// Tells of logins that differ by their number alone: nobody knows them by a name.
+async fn compare_logins(
+    source: &dyn Export,
+    target: &dyn Import,
+    comparison: &mut Comparison,
+    (left, right): (&mut Hasher, &mut Hasher),
+) -> Result<(), StoreError> {
+    let both = merge(logins(source), logins(target), |login: &RefreshableLogin| login.id);
+    let (mut both, mut different) = (std::pin::pin!(both), 0);
+    while let Some((ours, theirs)) = both.try_next().await? {
+        different += u64::from(ours != theirs);
+        ours.iter().for_each(|login| left.login(login));
+        theirs.iter().for_each(|login| right.login(login));
+        comparison.source.logins += u64::from(ours.is_some());
+        comparison.target.logins += u64::from(theirs.is_some());
+    }
+    if different > 0 {
+        comparison.differences.add(format!("logins: {different} differ"));
+    }
+    Ok(())
 }
 
 /// Documents of the target that none of its accounts and conversations showed.

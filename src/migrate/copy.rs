@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{
-    ACCOUNTS, Differences,
+    ACCOUNTS, Differences, logins,
     progress::{Phase, Progress},
     walk::{Reader, conversations},
 };
@@ -23,11 +23,13 @@ pub struct Copied {
     pub messages: u64,
     /// Read marks that were moved.
     pub marks: u64,
+    /// Logins that were added, or brought up to date.
+    pub logins: u64,
     /// What stands in the way, and was left as it is.
     pub conflicts: Differences,
 }
 
-/// Copies accounts, messages and read marks, `lanes` conversations at the same time. Changes
+/// Copies accounts, messages, read marks, and if nothing was in the way, logins; `lanes` conversations at the same time. Changes
 /// nothing if it is only to `rehearse`. May be interrupted anywhere and called again.
 ///
 /// # Errors
@@ -68,6 +70,9 @@ pub async fn copy(
         if let Some(conflict) = thread.conflict {
             copied.conflicts.add(conflict);
         }
+    }
+    if source.keeps_logins() && copied.conflicts.is_empty() {
+        copied.logins = logins::follow(source, target, rehearse).await?;
     }
     Ok(copied)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Account, Conversation, Mark, Message};
+use crate::store::{Account, Conversation, Mark, Message, RefreshableLogin};
 
 /// A finished checksum. Shown by its first sixteen hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,20 @@ impl Hasher {
         self.number(mark.peer.as_u128());
         self.0.update(mark.upto.to_be_bytes());
         self.0.update(mark.at.0.to_be_bytes());
+    }
+
+    pub(super) fn login(&mut self, login: &RefreshableLogin) {
+        self.number(login.id.0);
+        self.number(login.user.as_u128());
+        self.0.update(login.epoch.to_be_bytes());
+        self.0.update(login.token);
+        self.0.update([u8::from(login.used.is_some())]);
+        if let Some(used) = &login.used {
+            self.0.update(used.token);
+            self.0.update(used.at.0.to_be_bytes());
+            self.0.update(used.salt);
+        }
+        self.0.update(login.expires.0.to_be_bytes());
     }
 
     /// A conversation by the checksum of what is in it.

@@ -7,6 +7,7 @@
 mod compare;
 mod copy;
 mod digest;
+mod logins;
 mod progress;
 mod walk;
 

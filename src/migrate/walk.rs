@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use super::{ACCOUNTS, CONVERSATIONS};
 use crate::store::{
-    Account, Conversation, Message, StoreError,
+    Account, Conversation, Message, RefreshableLogin, StoreError,
     transfer::{Export, Messages},
 };
 
@@ -22,6 +22,13 @@ pub(super) fn accounts(store: &dyn Export) -> impl Stream<Item = Item<Account>> 
 /// All conversations, ascending.
 pub(super) fn conversations(store: &dyn Export) -> impl Stream<Item = Item<Conversation>> {
     items(move |after| store.conversations(after, CONVERSATIONS))
+}
+
+/// All logins, ascending by id.
+pub(super) fn logins(store: &dyn Export) -> impl Stream<Item = Item<RefreshableLogin>> {
+    items(move |after: Option<RefreshableLogin>| async move {
+        store.logins(after.map(|login| login.id), ACCOUNTS).await
+    })
 }
 
 /// The items of pages, each of which begins after the last item of the one before it.

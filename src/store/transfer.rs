@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use confab_plugin::UserId;
 
-use super::{Account, Conversation, Mark, Message, StoreError, Timestamp};
+use super::{
+    Account, Conversation, LoginId, Mark, Message, RefreshableLogin, StoreError, Timestamp,
+};
 
 /// The most messages in one page.
 pub(super) const PAGE_MESSAGES: usize = 1000;
@@ -46,6 +48,16 @@ pub trait Export: Send + Sync {
 
     /// One conversation as it now stands; empty if it is unknown.
     async fn thread(&self, conversation: Conversation) -> Result<Thread, StoreError>;
+
+    /// Whether it knows of logins at all.
+    fn keeps_logins(&self) -> bool;
+
+    /// At most `most` logins with larger ids, ascending by id; fewer at the end only.
+    async fn logins(
+        &self,
+        after: Option<LoginId>,
+        most: usize,
+    ) -> Result<Vec<RefreshableLogin>, StoreError>;
 }
 
 /// A conversation to be read.
@@ -79,7 +91,7 @@ pub enum Presence {
 }
 
 /// Takes over what another store has, as it is: ids, `seq`, times and client ids included.
-/// Never changes what is there, except that read marks move forward.
+/// Never changes what is there, except that read marks move forward and logins follow the other's.
 #[async_trait]
 pub trait Import: Export {
     /// Makes what the store needs to be written to.
@@ -114,6 +126,12 @@ pub trait Import: Export {
 
     /// Moves read marks forward to these.
     async fn add_marks(&self, marks: &[Mark]) -> Result<(), StoreError>;
+
+    /// Keeps logins, in the place of what they were before.
+    async fn put_logins(&self, logins: &[RefreshableLogin]) -> Result<(), StoreError>;
+
+    /// Forgets logins.
+    async fn end_logins(&self, logins: &[LoginId]) -> Result<(), StoreError>;
 }
 
 impl Account {

@@ -21,7 +21,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from websockets.sync.client import connect
 
-from driver import Failure, Page
+from driver import Failure, Page, check
+from password import change_password
 
 PASSWORD = "a long enough password"
 TAG = secrets.token_hex(3)
@@ -29,11 +30,6 @@ ANN, BEN = f"ann-{TAG}", f"ben.{TAG}"
 HOSTILE = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'> & <b>bold</b>"
 LONG_WORD = "W" + "o" * 500 + "w"
 MANY = 130
-
-
-def check(held, what):
-    if not held:
-        raise Failure(what)
 
 
 def sign_in(ann, ben):
@@ -345,7 +341,7 @@ def main():
         parts = [
             (sign_in, ann, ben), (first_message, ann, ben), (typing, ann, ben), (hostile, ann, ben), (edited, ann, ben),
             (lost_delivery, ann, ben),
-            (keyboard, ann, ben), (phone, ben), (long_history, ann, url),
+            (keyboard, ann, ben), (change_password, ann, ben, url, ANN, PASSWORD), (phone, ben), (long_history, ann, url),
             (lost_echo, ann, ben),
         ]
         if not options.no_restart:

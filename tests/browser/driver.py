@@ -25,6 +25,11 @@ class Failure(Exception):
     """What did not hold, in words."""
 
 
+def check(held, what):
+    if not held:
+        raise Failure(what)
+
+
 def find(kind, names):
     """The program of this kind; the variable CHROMIUM or CHROMEDRIVER names another."""
     given = os.environ.get(kind.upper())

@@ -178,8 +178,7 @@ async fn jumps_of_the_clock_disorder_nothing() {
     assert_eq!(scene.refusal(&past), (401, "token_expired".into()));
     scene.chat_on().await;
     // As after a crash.
-    scene.daemon.kill();
-    scene.daemon.start_again();
+    scene.daemon.restart(true);
     let ann = scene.http().login("ann");
     let history = History::read(&scene.http(), &ann, &scene.bob.id);
     scene.senders.iter().for_each(|sender| sender.check(&history));

@@ -143,8 +143,7 @@ impl Scene {
         assert!(status == 201 || status == 409, "{status}");
         self.daemon.http().login("eve");
         let there = self.check();
-        self.daemon.kill();
-        self.daemon.start_again();
+        self.daemon.restart(true);
         assert_eq!(self.check(), there);
     }
 }

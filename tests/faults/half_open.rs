@@ -112,12 +112,7 @@ async fn who_vanishes_is_noticed_and_misses_nothing() {
 async fn who_closes_one_half_is_let_go() {
     let daemon = Daemon::start_with("", None, &[]);
     let ann = daemon.http().register("ann");
-    let request = format!(
-        "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        ann.id, ann.token
-    );
+    let request = ann.upgrade();
     for half_a_frame in [&b""[..], &[0x81, 0xfe, 0x10, 0x00, 1, 2, 3, 4, b'{']] {
         let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
         socket.write_all(request.as_bytes()).await.expect("written");

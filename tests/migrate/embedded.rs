@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 
 use super::{
     operator::{Ended, Operator},
-    world::{World, embedded},
+    world::{World, embedded, login},
 };
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -60,7 +60,7 @@ async fn interrupted_and_resumed(layout: MongoLayout, signal: &str) {
     // Once more, there is nothing to do; and nothing is done twice.
     let idle = operator.migrate(&["--from", operator.data().to_str().unwrap()]);
     idle.expect_equal(&world.rows());
-    for what in ["accounts", "conversations", "messages", "read marks"] {
+    for what in ["accounts", "conversations", "messages", "read marks", "logins"] {
         assert_eq!(idle.row(what)[2], "0", "{}", idle.stdout());
     }
     assert_eq!(idle.row("checksum"), resumed.row("checksum"));
@@ -117,12 +117,26 @@ async fn what_comes_later_is_added() {
     for marked in source.mark_seen(marks).await {
         assert!(marked.unwrap().mark.upto > 0);
     }
+    // One login was renewed, one is over, and one is new.
+    let renewed = source.login(world.logins[1]).await.unwrap().unwrap();
+    let (old, next) = (renewed.token, login(renewed.user, 200));
+    let next = confab::store::RefreshableLogin { id: renewed.id, epoch: renewed.epoch, ..next };
+    assert!(source.renew_login(old, next).await.unwrap());
+    let over = world.logins.remove(0);
+    assert!(source.end_login(over).await.unwrap());
+    let new = confab::store::RefreshableLogin { used: None, ..login(renewed.user, 100) };
+    source.create_login(new.clone(), 10).await.unwrap();
+    world.logins.push(new.id);
     source.close().await;
+    let would = operator.migrate(&["--dry-run"]);
+    would.expect(0, &["and write 2 logins"]);
     let later = operator.migrate(&[]);
     later.expect(0, &["equal"]);
     assert_eq!(later.row("messages")[2], "5");
+    assert_eq!(later.row("logins"), ["12", "12", "2"]);
     let (source, target) = (embedded(&operator.data()), operator.open_target().await);
     world.assert_same(&source, &target).await;
+    assert_eq!(target.login(over).await.unwrap(), None, "it is over there too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

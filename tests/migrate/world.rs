@@ -6,7 +6,8 @@ use confab::{
     config,
     store::{
         Account, Appended, ChangeLimit, ChangeQuery, ChangedBy, Conversation, HistoryQuery,
-        Message, NewMark, NewMessage, Standing, Store, StoreError, Timestamp, sqlite::SqliteStore,
+        LoginId, Message, NewMark, NewMessage, RefreshableLogin, Standing, Store, StoreError,
+        Timestamp, UsedToken, sqlite::SqliteStore,
     },
 };
 use confab_plugin::UserId;
@@ -21,6 +22,7 @@ pub struct World {
     pub conversations: Vec<Conversation>,
     pub messages: usize,
     pub marks: usize,
+    pub logins: Vec<LoginId>,
 }
 
 /// An open embedded store.
@@ -44,8 +46,21 @@ fn account(number: u128) -> Account {
     }
 }
 
+/// A login of a user; every second one was renewed.
+pub fn login(user: UserId, number: u8) -> RefreshableLogin {
+    let used = UsedToken { token: [number; 32], at: Timestamp(NOON + 1), salt: [0xff; 32] };
+    RefreshableLogin {
+        id: LoginId(u128::from(number) << 120 | 0xfe),
+        user,
+        epoch: u64::from(number),
+        token: [number + 1; 32],
+        used: number.is_multiple_of(2).then_some(used),
+        expires: Timestamp(NOON + 1000 + i64::from(number)),
+    }
+}
+
 impl World {
-    /// Fills the folder: 12 users, of whom one has no conversation; `conversations` pairs, of
+    /// Fills the folder: 12 users, each with a login, of whom one has no conversation; `conversations` pairs, of
     /// which the first is notes to oneself and the second has half of the `messages`.
     pub async fn fill(folder: &Path, conversations: usize, messages: usize) -> Self {
         let store = embedded(folder);
@@ -89,18 +104,27 @@ impl World {
         for marked in store.mark_seen(marks).await {
             assert!(marked.unwrap().moved);
         }
+        let mut logins = Vec::new();
+        for (number, account) in (0..).zip(&accounts) {
+            let new = login(account.id, number);
+            let unused = RefreshableLogin { used: None, ..new.clone() };
+            store.create_login(unused.clone(), 10).await.unwrap();
+            assert!(store.renew_login(unused.token, new).await.unwrap());
+            logins.push(unused.id);
+        }
         store.close().await;
         let conversations = pairs.into_iter().map(|(a, b)| Conversation::between(a, b)).collect();
-        Self { accounts, conversations, messages, marks: count }
+        Self { accounts, conversations, messages, marks: count, logins }
     }
 
     /// The rows of the table that a good end shows.
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
+    pub fn rows(&self) -> [(&'static str, u64); 5] {
         [
             ("accounts", self.accounts.len() as u64),
             ("conversations", self.conversations.len() as u64),
             ("messages", self.messages as u64),
             ("read marks", self.marks as u64),
+            ("logins", self.logins.len() as u64),
         ]
     }
 
@@ -131,6 +155,11 @@ impl World {
                 changes.marks.sort_by_key(|mark| (mark.reader, mark.peer));
             }
             assert_eq!(ours, theirs);
+        }
+        for id in &self.logins {
+            let ours = source.login(*id).await.unwrap();
+            assert!(ours.is_some());
+            assert_eq!(target.login(*id).await.unwrap(), ours);
         }
         let mut total = 0;
         for conversation in &self.conversations {

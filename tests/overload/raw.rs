@@ -20,13 +20,7 @@ pub async fn open(
     account: &Account,
     reads: bool,
 ) -> std::io::Result<Option<TcpStream>> {
-    let request = format!(
-        "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        account.id, account.token
-    );
-    let (stream, head) = ask(address, &request, reads).await?;
+    let (stream, head) = ask(address, &account.upgrade(), reads).await?;
     Ok(head.starts_with(b"HTTP/1.1 101 ").then_some(stream))
 }
 

@@ -1,5 +1,5 @@
-//! A daemon on the embedded store and two nodes on MongoDB and Redis, with every plugin, under the
-//! load of `confab bench`.
+//! A daemon on the embedded store and two nodes on MongoDB and Redis, with TLS and every plugin,
+//! under the load of `confab bench`.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,8 @@ use std::{
 use tempfile::TempDir;
 
 use crate::support::{
-    Daemon,
+    Daemon, Http,
+    certificates::{Authority, Issued},
     daemon::confab,
     endpoint::{Endpoint, Mood},
     wait::DEADLINE,
@@ -23,9 +24,14 @@ pub const EMBEDDED: &str = "embedded";
 pub const NODES: [&str; 2] = ["node-1", "node-2"];
 
 /// Every plugin, none of which hinders the load.
-fn config(webhook: &str) -> String {
+fn config(webhook: &str, tls: &Issued) -> String {
+    let (certificate, key) = (tls.certificate.display(), tls.key.display());
     format!(
         r#"
+[server.tls]
+certificate_file = "{certificate}"
+key_file = "{key}"
+
 [limits]
 frame_rate = 0
 auth_rate = 0
@@ -75,9 +81,11 @@ use = "log"
 /// The daemons and what loads them; all end with it.
 pub struct Chat {
     daemons: Vec<(&'static str, Daemon)>,
+    ways: Vec<Http>,
     loads: Vec<Child>,
     _folder: TempDir,
     _endpoint: Endpoint,
+    _authority: Authority,
 }
 
 impl Chat {
@@ -85,23 +93,32 @@ impl Chat {
     pub async fn start() -> Self {
         let endpoint = Endpoint::start(Mood::Well).await;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let toml = config(&endpoint.url());
+        let authority = Authority::new();
+        let toml = config(&endpoint.url(), &authority.issue("chat", 30));
         let data = folder.path().join("data");
         let mut daemons = vec![(EMBEDDED, Daemon::start_with(&toml, Some(&data), &[]))];
         for name in NODES {
             daemons.push((name, node(folder.path(), &toml)));
         }
         daemons.iter().for_each(|(_, daemon)| wait_until_ready(daemon));
+        let mut ways = Vec::new();
         for (_, daemon) in &daemons {
-            provoke(daemon);
+            ways.push(Http::new(&authority.tunnel(daemon.address()).await));
         }
+        ways.iter().for_each(provoke);
+        let load = |daemons| load(daemons, &authority.file());
         let loads = [&daemons[..1], &daemons[1..]].map(load).into();
-        Self { daemons, loads, _folder: folder, _endpoint: endpoint }
+        Self { daemons, ways, loads, _folder: folder, _endpoint: endpoint, _authority: authority }
     }
 
     /// Every daemon and its name.
     pub fn daemons(&self) -> impl Iterator<Item = (&'static str, &Daemon)> {
         self.daemons.iter().map(|(name, daemon)| (*name, daemon))
+    }
+
+    /// A way into each daemon, through its TLS.
+    pub fn ways(&self) -> impl Iterator<Item = &Http> {
+        self.ways.iter()
     }
 }
 
@@ -140,20 +157,22 @@ fn wait_until_ready(daemon: &Daemon) {
 }
 
 /// What the load does not do: a name that is taken, and a token that is bad.
-fn provoke(daemon: &Daemon) {
+fn provoke(http: &Http) {
     let body = serde_json::json!({"username": "twice", "password": "correct horse battery"});
     for _ in 0..2 {
-        daemon.http().post_json("/register", &body);
+        http.post_json("/register", &body);
     }
-    assert_eq!(daemon.http().get("/users/me", Some("nonsense")).0, 401);
+    assert_eq!(http.get("/users/me", Some("nonsense")).0, 401);
 }
 
 /// Messages between users who are on different nodes, where there are several; until it is killed.
-fn load(daemons: &[(&'static str, Daemon)]) -> Child {
-    let urls = daemons.iter().map(|(_, daemon)| daemon.url(""));
+fn load(daemons: &[(&'static str, Daemon)], authority: &Path) -> Child {
+    let urls = daemons.iter().map(|(_, daemon)| format!("https://{}", daemon.address()));
     confab()
         .arg("bench")
         .args(urls)
+        .arg("--ca")
+        .arg(authority)
         .args(["--pairs", "3", "--users", "6", "--connect-sessions", "0"])
         .args(["--rate", "100", "--warmup", "0s", "--duration", "10m"])
         .stdin(Stdio::null())

@@ -109,8 +109,8 @@ pub async fn every_panel_and_every_rule_has_data(chat: &Chat, prometheus: &Prome
     let started = Instant::now();
     while !waiting.is_empty() && started.elapsed() < DEADLINE {
         // The load sends messages; people also come.
-        for (_, daemon) in chat.daemons() {
-            daemon.http().login("twice");
+        for http in chat.ways() {
+            http.login("twice");
         }
         waiting.retain(|(query, instance)| {
             let text = substituted(&query.text, instance);

@@ -33,6 +33,7 @@ const AREAS: [(&str, &[&str]); 8] = [
             "confab_websocket_",
             "confab_connections",
             "confab_http_",
+            "confab_tls_",
             "confab_auth_",
             "confab_tokens_",
             "confab_password_",
@@ -42,7 +43,7 @@ const AREAS: [(&str, &[&str]); 8] = [
     ("Several nodes", &["confab_bus_"]),
     ("Configuration", &["confab_config_", "confab_build_"]),
     ("The chain", &["confab_plugin_"]),
-    ("Process", &["process_", "confab_runtime_", "confab_memory_", "confab_time_"]),
+    ("Process", &["process_", "confab_runtime_", "confab_memory_", "confab_time_", "confab_log_"]),
     ("Plugins", &[""]),
 ];
 

@@ -124,8 +124,7 @@ async fn what_needs_a_restart_is_named_until_there_was_one() {
 
     daemon.configure(&configuration(5, more));
     assert!(hang_up(&daemon).await);
-    assert!(daemon.stop().success());
-    daemon.start_again();
+    daemon.restart(false);
     assert_eq!(daemon.metric("confab_config_generation"), 1.0);
     assert_eq!(daemon.metric("confab_config_restart_needed_keys"), 0.0);
     assert_ne!(daemon.metric("confab_config_hash"), before);
@@ -137,8 +136,7 @@ async fn what_needs_a_restart_is_named_until_there_was_one() {
 async fn nodes_have_one_fingerprint_until_they_drift_apart() {
     let (one, mut two) = (Daemon::start(&logging("")), Daemon::start(&logging("")));
     // Now it listens on another address than the first, and it had another folder all along.
-    assert!(two.stop().success());
-    two.start_again();
+    two.restart(false);
     let hash = |node: &Daemon| node.metric("confab_config_hash");
     assert_eq!(hash(&one), hash(&two));
     assert_ne!(hash(&one), 0.0);

@@ -23,6 +23,18 @@ pub struct Account {
     pub token: String,
 }
 
+impl Account {
+    /// The request that opens a session, as a client that has no library for it writes it.
+    pub fn upgrade(&self) -> String {
+        format!(
+            "GET /ws/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            self.id, self.token
+        )
+    }
+}
+
 /// HTTP calls.
 pub struct Http {
     base: String,

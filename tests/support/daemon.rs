@@ -170,6 +170,16 @@ impl Daemon {
         }
     }
 
+    /// Ends it as systemd would, or by a crash, and starts it again on the same port and data.
+    pub fn restart(&mut self, crash: bool) {
+        if crash {
+            self.kill();
+        } else {
+            assert!(self.stop().success(), "{}", self.log());
+        }
+        self.start_again();
+    }
+
     /// A variable that it was started with.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dropped;
 mod journal;
 mod otlp;
 mod request_id;

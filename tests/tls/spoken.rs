@@ -83,7 +83,8 @@ async fn a_client_that_comes_back_needs_no_certificate() {
 
 #[tokio::test]
 async fn who_does_not_finish_the_handshake_is_given_up() {
-    let world = World::start("[limits]\nrequest_timeout = \"1s\"\nconnections = 64\n");
+    let world =
+        World::start("[limits]\nrequest_timeout = \"1s\"\nconnections = 64\ntls_handshakes = 1\n");
     let hello = [0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
     let mut sockets = Vec::new();
     let started = Instant::now();

@@ -25,7 +25,8 @@ use crate::{
 /// The help of the command.
 pub(super) const ABOUT: &str = "\
 Copies what the embedded store keeps (store.path) to one file: accounts, messages, read marks, and \
-the secret key, if the daemon made one for itself. The daemon may run meanwhile: the copy is the \
+the secret key, if the daemon made one for itself, with the previous ones that confab key rotate \
+left for tokens they have signed. The daemon may run meanwhile: the copy is the \
 store at one moment after the command began, with every message acknowledged by then.
 
 The copy is checked, page by page, before it gets the name FILE; whatever happens, FILE is whole or \
@@ -41,8 +42,8 @@ pub(super) struct Backup {
     /// Replace FILE when it is there, once the new copy is whole
     #[arg(long)]
     force: bool,
-    /// Leave the secret key out: after a restoration all must log in again, unless you keep the
-    /// key elsewhere
+    /// Leave the secret key and the previous ones out: after a restoration all must log in again,
+    /// unless you keep them elsewhere
     #[arg(long)]
     without_key: bool,
     /// Tell what was done as JSON

@@ -26,7 +26,7 @@ pub(in crate::cli) struct Restore {
     /// Move aside what is in the folder already
     #[arg(long)]
     force: bool,
-    /// Leave the secret key of the backup out
+    /// Leave the secret key of the backup out, and the previous ones
     #[arg(long)]
     without_key: bool,
     /// Tell what was done as JSON

@@ -25,7 +25,7 @@ use crate::{
 
 /// The help of the command.
 pub(super) const ABOUT: &str = "\
-Copies accounts, messages and read marks to the MongoDB of the configuration (store.mongo), and \
+Copies accounts, messages, read marks and logins to the MongoDB of the configuration (store.mongo), and \
 then compares both sides, message by message.
 
 It reads the embedded store in the folder of --from, whose daemon must be stopped; or, with \

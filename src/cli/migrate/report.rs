@@ -16,10 +16,10 @@ const NAMES: usize = 8;
 /// What would be done.
 pub(super) fn rehearsed(would: &Copied) {
     listed("in the way:", &would.conflicts);
-    let Copied { accounts, conversations, messages, marks, .. } = would;
+    let Copied { accounts, conversations, messages, marks, logins, .. } = would;
     output::to_stdout(&format!(
         "would add {accounts} accounts and {messages} messages in {conversations} conversations, \
-         and move {marks} read marks; nothing was changed\n"
+         move {marks} read marks, and write {logins} logins; nothing was changed\n"
     ));
 }
 
@@ -33,6 +33,7 @@ pub(super) fn migrated(copied: &Copied, comparison: &Comparison) {
         ("conversations", source.conversations, target.conversations, copied.conversations),
         ("messages", source.messages, target.messages, copied.messages),
         ("read marks", source.marks, target.marks, copied.marks),
+        ("logins", source.logins, target.logins, copied.logins),
     ];
     let mut table = format!("{:<14} {:>18} {:>18} {:>12}\n", "", "source", "target", "written now");
     for (what, source, target, now) in rows {

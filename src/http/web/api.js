@@ -44,6 +44,10 @@ export class Api {
     return this.#call('POST', 'logout', { refresh_token: token });
   }
 
+  changePassword(current, next) {
+    return this.#call('POST', 'password', { current, new: next });
+  }
+
   me() {
     return this.#call('GET', 'users/me');
   }
@@ -80,7 +84,9 @@ export class Api {
     try {
       return await this.#once(method, path, body, token);
     } catch (error) {
-      if (error.status !== 401 || !token || !(await this.#renew(token))) throw error;
+      // A wrong password is no wrong token.
+      const refused = error.status === 401 && error.code !== 'bad_credentials';
+      if (!refused || !token || !(await this.#renew(token))) throw error;
       return this.#once(method, path, body, this.#session.token);
     }
   }

@@ -7,6 +7,7 @@ import { Client } from './client.js';
 import { Composer } from './composer.js';
 import { Drafts } from './drafts.js';
 import { ListView } from './list.js';
+import { PasswordDialog } from './password.js';
 import { RoomView } from './room.js';
 import { SignIn } from './signin.js';
 import { Store } from './store.js';
@@ -46,6 +47,7 @@ function run(session) {
     store.changed();
   }, signal);
   const list = new ListView(client, drafts, go, signal);
+  new PasswordDialog(client, me.username, signal);
 
   $('app').hidden = false;
   client.api.me().then((profile) => {
@@ -119,7 +121,7 @@ function run(session) {
 
   function onKey(event) {
     if (event.key !== 'Escape' || event.isComposing || store.openPeer === null) return;
-    if (event.target === $('new-name')) return;
+    if (event.target === $('new-name') || $('password-dialog').open) return;
     event.preventDefault();
     leave();
   }

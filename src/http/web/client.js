@@ -4,7 +4,7 @@ import { Api, address, sentence } from './api.js';
 import { readMessage } from './conversation.js';
 import { Listing } from './listing.js';
 import { Outbox } from './outbox.js';
-import { renew } from './session.js';
+import { granted, renew, saveSession } from './session.js';
 import { Socket } from './socket.js';
 import { Sync, mayRetry, pause } from './sync.js';
 
@@ -27,6 +27,7 @@ export class Client {
   #sends = new Map();
   #seen = { peer: null, timer: null };
   #typing = { peer: null, since: 0, timer: null };
+  #changing = null;
   #stopped = false;
 
   /** `hooks`: `onExpired()`, `onIncoming(conversation, message)` for what arrives live. */
@@ -164,6 +165,16 @@ export class Client {
     this.store.changed();
   }
 
+  /** Changes the password. All sessions of the user end with it; this one goes on with a new token. */
+  async changePassword(current, next) {
+    const changing = this.api.changePassword(current, next);
+    this.#changing = changing.catch(() => {});
+    Object.assign(this.#session, granted(await changing));
+    if (this.#stopped) return;
+    saveSession(this.#session);
+    this.socket.replace();
+  }
+
   // What the connection does.
 
   #opened() {
@@ -205,9 +216,12 @@ export class Client {
   }
 
   async #expired() {
+    const { token } = this.#session;
+    // The end that a change of the password brings comes before its answer.
+    await this.#changing;
     if (this.#stopped) return;
     try {
-      if (await renew(this.#session, this.#session.token)) this.socket.retryNow();
+      if (await renew(this.#session, token)) this.socket.retryNow();
       else if (!this.#stopped) this.#hooks.onExpired();
     } catch {
       // No answer: the next attempt to connect asks again.

@@ -72,6 +72,13 @@ export class Socket {
     this.#wait();
   }
 
+  /** Makes a new connection in the place of this one, which has another token. */
+  replace() {
+    if (this.#stopped) return;
+    this.#drop();
+    this.#connect();
+  }
+
   #wake = () => {
     // After a refusal for policy the server wants to be left alone for a while.
     if (!document.hidden && !this.#refused) this.retryNow();

@@ -23,13 +23,15 @@ use super::{
     heads::newest,
     history::{Part, read},
     layout::{END, MESSAGES},
+    logins,
     marks::side,
     schema,
 };
 use crate::{
     config,
     store::{
-        Account, Conversation, Mark, Message, NewMessage, StoreError, Timestamp,
+        Account, Conversation, LoginId, Mark, Message, NewMessage, RefreshableLogin, StoreError,
+        Timestamp,
         transfer::{Export, Import, Messages, PAGE_BYTES, PAGE_MESSAGES, Presence, Size, Thread},
     },
 };
@@ -173,6 +175,18 @@ impl Export for MongoImport {
         let messages = Box::new(Stored { space: self.space.clone(), conversation });
         Ok(Thread { last_seq: count(head.seq), last_at: head.at, marks: marks.collect(), messages })
     }
+
+    fn keeps_logins(&self) -> bool {
+        true
+    }
+
+    async fn logins(
+        &self,
+        after: Option<LoginId>,
+        most: usize,
+    ) -> Result<Vec<RefreshableLogin>, StoreError> {
+        logins::in_order_of_ids(&self.space, after, most).await
+    }
 }
 
 /// The messages of one conversation.
@@ -307,6 +321,14 @@ impl Import for MongoImport {
             self.space.conversations().update_one(filter, change).await.map_err(unavailable)?;
         }
         Ok(())
+    }
+
+    async fn put_logins(&self, logins: &[RefreshableLogin]) -> Result<(), StoreError> {
+        logins::put(&self.space, logins).await
+    }
+
+    async fn end_logins(&self, logins: &[LoginId]) -> Result<(), StoreError> {
+        logins::end_all(&self.space, logins).await
     }
 }
 

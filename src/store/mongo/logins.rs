@@ -55,19 +55,24 @@ fn changing(login: &RefreshableLogin) -> Document {
     document
 }
 
-/// Makes a login, and then ends those of its user beyond `most`.
-pub(super) async fn create(
-    space: &Space,
-    login: &RefreshableLogin,
-    most: usize,
-) -> Result<(), StoreError> {
+/// A login as it is kept.
+fn new_login(login: &RefreshableLogin) -> Document {
     let mut document = doc! {
         "_id": login.id.to_string(),
         "user": login.user.to_string(),
         "epoch": number(login.epoch),
     };
     document.extend(changing(login));
-    space.logins().insert_one(document).await.map_err(unavailable)?;
+    document
+}
+
+/// Makes a login, and then ends those of its user beyond `most`.
+pub(super) async fn create(
+    space: &Space,
+    login: &RefreshableLogin,
+    most: usize,
+) -> Result<(), StoreError> {
+    space.logins().insert_one(new_login(login)).await.map_err(unavailable)?;
     let all = of_user(space, login.user).await?;
     let others = all.into_iter().filter(|id| *id != login.id);
     let beyond: Vec<_> = others.skip(most.saturating_sub(1)).map(|id| id.to_string()).collect();
@@ -90,6 +95,46 @@ pub(super) async fn by_id(
         odd(LOGINS);
     }
     Ok(login)
+}
+
+/// At most `most` logins after an id, by id.
+pub(super) async fn in_order_of_ids(
+    space: &Space,
+    after: Option<LoginId>,
+    most: usize,
+) -> Result<Vec<RefreshableLogin>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let logins = space.logins().clone_with_type::<RawDocumentBuf>();
+    let find = logins.find(doc! { "_id": { "$gt": after } }).sort(doc! { "_id": 1 });
+    let mut cursor = find.await.map_err(unavailable)?;
+    let mut page = Vec::new();
+    while page.len() < most && cursor.advance().await.map_err(unavailable)? {
+        match login(cursor.current()) {
+            Some(login) => page.push(login),
+            None => odd(LOGINS),
+        }
+    }
+    Ok(page)
+}
+
+/// Keeps logins of another store, in the place of what they were before.
+pub(super) async fn put(space: &Space, logins: &[RefreshableLogin]) -> Result<(), StoreError> {
+    end_all(space, &logins.iter().map(|login| login.id).collect::<Vec<_>>()).await?;
+    if logins.is_empty() {
+        return Ok(());
+    }
+    let documents = logins.iter().map(new_login);
+    space.logins().insert_many(documents).await.map(|_| ()).map_err(unavailable)
+}
+
+/// Forgets logins.
+pub(super) async fn end_all(space: &Space, logins: &[LoginId]) -> Result<(), StoreError> {
+    if logins.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = logins.iter().map(ToString::to_string).collect();
+    let filter = doc! { "_id": { "$in": ids } };
+    space.logins().delete_many(filter).await.map(|_| ()).map_err(unavailable)
 }
 
 /// A user's logins, the one that was used last first.

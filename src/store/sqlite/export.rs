@@ -13,13 +13,13 @@ use confab_plugin::UserId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    accounts,
+    accounts, logins,
     open::{self, OpenError, one_line},
     queries::{self, pair},
     rows::{MESSAGE, count, limit, message, number, user},
 };
 use crate::store::{
-    Account, Conversation, Mark, Message, StoreError, Timestamp,
+    Account, Conversation, LoginId, Mark, Message, RefreshableLogin, StoreError, Timestamp,
     transfer::{Export, Messages, PAGE_BYTES, PAGE_MESSAGES, Size, Thread},
 };
 
@@ -124,6 +124,18 @@ impl Export for SqliteExport {
         let Head { id, last_seq, last_at, marks } = found.unwrap_or_default();
         let messages = Box::new(Rows { db: self.db.clone(), conversation, id });
         Ok(Thread { last_seq, last_at, marks, messages })
+    }
+
+    fn keeps_logins(&self) -> bool {
+        true
+    }
+
+    async fn logins(
+        &self,
+        after: Option<LoginId>,
+        most: usize,
+    ) -> Result<Vec<RefreshableLogin>, StoreError> {
+        self.db.read(move |db| logins::in_order_of_ids(db, after, most)).await
     }
 }
 

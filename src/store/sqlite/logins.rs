@@ -37,6 +37,18 @@ pub(super) fn of_user(db: &Connection, user: UserId) -> rusqlite::Result<Vec<Log
         .collect()
 }
 
+/// Logins by id, those after an id.
+pub(super) fn in_order_of_ids(
+    db: &Connection,
+    after: Option<LoginId>,
+    most: usize,
+) -> rusqlite::Result<Vec<RefreshableLogin>> {
+    let after = after.map(|id| key(id).to_vec()).unwrap_or_default();
+    db.prepare_cached(&format!("{LOGIN} WHERE id > ?1 ORDER BY id LIMIT ?2"))?
+        .query_map(params![after, limit(most)], login)?
+        .collect()
+}
+
 fn login(row: &Row<'_>) -> rusqlite::Result<RefreshableLogin> {
     let used = match row.get::<_, Option<Hash>>(4)? {
         Some(token) => Some(UsedToken { token, at: Timestamp(row.get(5)?), salt: row.get(6)? }),

@@ -33,7 +33,7 @@ use super::{MongoImport, OpenError, connect::Space, errors::unavailable, import:
 use crate::{
     config,
     store::{
-        Account, Conversation, StoreError,
+        Account, Conversation, LoginId, RefreshableLogin, StoreError,
         transfer::{Export, Size, Thread},
     },
 };
@@ -269,6 +269,18 @@ impl Export for Seed {
         let (last_seq, last_at) = plan.last();
         let marks = plan.marks.clone();
         Ok(Thread { last_seq, last_at, marks, messages: Box::new(plan) })
+    }
+
+    fn keeps_logins(&self) -> bool {
+        false
+    }
+
+    async fn logins(
+        &self,
+        _after: Option<LoginId>,
+        _most: usize,
+    ) -> Result<Vec<RefreshableLogin>, StoreError> {
+        Ok(Vec::new())
     }
 }
 
