@@ -5,6 +5,8 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     process::Command,
+    sync::mpsc,
+    thread,
     time::Instant,
 };
 
@@ -33,8 +35,12 @@ fn lines_that_nobody_takes_are_counted_and_told() {
             assert_eq!(http.get("/users/me", None).0, 401, "nothing waits for the log");
         }
     }
-    let log = BufReader::new(File::open(&pipe).unwrap()).lines();
-    let told = log.map(Result::unwrap).find(|line| line.contains("has a gap")).unwrap();
+    let (found, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut log = BufReader::new(File::open(&pipe).unwrap()).lines().map(Result::unwrap);
+        found.send(log.find(|line| line.contains("has a gap")).unwrap())
+    });
+    let told = told.recv_timeout(DEADLINE).expect("the log says where it has a gap");
     let lines: f64 = told.rsplit_once("lines=").unwrap().1.parse().unwrap();
     // Nothing was dropped since, for there is room.
     assert!(told.contains(" WARN ") && lines == daemon.metric(DROPPED), "{told}");
