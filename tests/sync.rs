@@ -121,8 +121,9 @@ async fn however_many_conversations_there_are_each_is_asked_about() {
     for (chunk, ends) in peers.chunks(NAMED).zip(ends.windows(2)) {
         let have: HashMap<_, _> = chunk.iter().map(|peer| (*peer, 1)).collect();
         ann.send(json!({"event":"sync","have":have,"between":ends,"id":"r"})).await;
-        let sync = ann.next().await;
-        assert_eq!((&sync["event"], &sync["id"]), (&json!("sync"), &json!("r")));
+        // With a bus, what is seconds old may come once more by itself.
+        let sync = ann.next_event("sync").await;
+        assert_eq!(sync["id"], "r");
         assert_eq!((list(&sync, "messages").len(), &sync["complete"]), (0, &json!(true)));
         marks += list(&sync, "seen").len();
     }
@@ -134,7 +135,7 @@ async fn however_many_conversations_there_are_each_is_asked_about() {
         let mut have = Map::new();
         loop {
             ann.send(json!({"event":"sync","have":have,"between":ends})).await;
-            let sync = ann.next().await;
+            let sync = ann.next_event("sync").await;
             for message in list(&sync, "messages") {
                 have.insert(message["from"].as_str().expect("an id").to_owned(), json!(1));
                 told += 1;

@@ -28,7 +28,7 @@ use crate::{
 /// from node to node, shorter than people notice.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How often a hole is looked for in the store before it is left to the client's `sync`.
+/// How often one hole is looked for in the store before it is left to the client's `sync`.
 const TRIES: u32 = 50;
 
 /// Frames that wait behind a hole; further ones are fetched from the store in their turn.
@@ -217,16 +217,20 @@ impl Inner {
 
     /// Fetches what is missing before the frames that are held.
     async fn fill(&self, user: UserId, conversation: Conversation) {
-        for attempt in 1..=TRIES {
+        let (mut hole, mut attempt) = (0, 0);
+        while attempt < TRIES {
             sleep(PATIENCE).await;
-            let hole = self.with(user, conversation, |track| {
+            let next = self.with(user, conversation, |track| {
                 track.filling = !track.held.is_empty();
                 track.filling.then_some(track.next)
             });
-            let Some(Some(next)) = hole else { return };
-            if let Err(attempt) =
-                self.fetch(user, conversation, next - 1).await.map_err(|()| attempt)
-            {
+            let Some(Some(next)) = next else { return };
+            // While a bus is away, one hole follows the other for as long as people write.
+            if next > hole {
+                (hole, attempt) = (next, 0);
+            }
+            attempt += 1;
+            if self.fetch(user, conversation, next - 1).await.is_err() {
                 sleep(PATIENCE * attempt).await;
             }
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mongodb::bson::{Bson, Document, doc};
+use tokio::time::sleep;
 
 use super::{Probe, Trouble, hello};
 use crate::probe::humane;
@@ -16,8 +17,11 @@ const CLOCK_DIFFERENCE: Duration = Duration::from_secs(1);
 /// A message waits for two round trips and more.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// How far what a majority has may be behind. A primary without writes adds one every 10 s.
-const MAJORITY_LAG: i64 = 5_000;
+/// How long a majority may take to get what the primary has.
+const MAJORITY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long to wait before asking again whether it got it.
+const MAJORITY_PAUSE: Duration = Duration::from_millis(50);
 
 const PINGS: usize = 5;
 
@@ -72,16 +76,36 @@ impl Probe {
         } else {
             self.report.ok(WHAT, format!("{name} with {count} members"));
         }
-        self.majority(hello, &members, status.err().as_ref());
+        let follows = self.majority_follows(hello).await;
+        self.majority(follows, &members, status.err().as_ref());
     }
 
-    fn majority(&mut self, hello: &Document, members: &Members, unknown: Option<&Trouble>) {
+    /// Whether a majority gets what the primary had written when it said hello. The dates of the
+    /// last writes do not tell: for a moment after a write the majority's is that of the write
+    /// before, which may be long ago.
+    async fn majority_follows(&self, said: &Document) -> bool {
+        let Some(written) = write_time(said, "opTime") else { return true };
+        let started = Instant::now();
+        let mut has = write_time(said, "majorityOpTime");
+        while has.is_some_and(|has| has < written) {
+            if started.elapsed() >= MAJORITY_WAIT {
+                return false;
+            }
+            sleep(MAJORITY_PAUSE).await;
+            // A server that is gone is told of by what is asked next.
+            let Ok(said) = self.ask(hello()).await else { return true };
+            has = write_time(&said, "majorityOpTime");
+        }
+        true
+    }
+
+    fn majority(&mut self, follows: bool, members: &Members, unknown: Option<&Trouble>) {
         const WHAT: &str = "majority";
         let advice = "no message can be acknowledged until more members run; rs.status() in \
                       mongosh says more";
-        if let Some(lag) = majority_lag(hello).filter(|lag| *lag > MAJORITY_LAG) {
-            let lag = humane(Duration::from_millis(lag.unsigned_abs()));
-            self.report.fail(WHAT, format!("what a majority has is {lag} behind"), advice);
+        if !follows {
+            let wait = humane(MAJORITY_WAIT);
+            self.report.fail(WHAT, format!("none has what the primary wrote {wait} ago"), advice);
             return;
         }
         let Some((have, need)) = members.majority else {
@@ -179,11 +203,11 @@ impl Members {
     }
 }
 
-/// How far what a majority has is behind what the primary has, in milliseconds.
-fn majority_lag(hello: &Document) -> Option<i64> {
-    let last = hello.get_document("lastWrite").ok()?;
-    let at = |key| last.get_datetime(key).ok().map(|at| at.timestamp_millis());
-    Some(at("lastWriteDate")?.saturating_sub(at("majorityWriteDate")?))
+/// When the last write of this kind was, in the order of the log of all writes.
+fn write_time(hello: &Document, key: &str) -> Option<(u32, u32)> {
+    let last = hello.get_document("lastWrite").ok()?.get_document(key).ok()?;
+    let at = last.get_timestamp("ts").ok()?;
+    Some((at.time, at.increment))
 }
 
 fn number(document: &Document, key: &str) -> Option<i64> {
@@ -203,7 +227,7 @@ fn parts(version: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::DateTime;
+    use mongodb::bson::Timestamp;
 
     use super::*;
 
@@ -233,10 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_that_does_not_follow_is_seen() {
-        let at = DateTime::from_millis;
-        let write = doc! { "lastWriteDate": at(20_000), "majorityWriteDate": at(5_000) };
-        assert_eq!(majority_lag(&doc! { "lastWrite": write }), Some(15_000));
-        assert_eq!(majority_lag(&doc! {}), None);
+    fn writes_have_an_order_and_not_only_a_date() {
+        let at = |time, increment| doc! { "ts": Timestamp { time, increment }, "t": 1_i64 };
+        let write = doc! { "opTime": at(20, 3), "majorityOpTime": at(20, 2) };
+        let hello = doc! { "lastWrite": write };
+        assert_eq!(write_time(&hello, "opTime"), Some((20, 3)));
+        assert!(write_time(&hello, "majorityOpTime") < write_time(&hello, "opTime"));
+        assert_eq!(write_time(&doc! {}, "opTime"), None);
     }
 }
