@@ -48,6 +48,9 @@ impl Rate {
     /// # Errors
     /// After how long one may try again.
     pub fn take(&self, usage: &mut Usage, now: Instant) -> Result<(), Duration> {
+        if self.cost.is_zero() {
+            return Ok(());
+        }
         let next = usage.0.max(now) + self.cost;
         match next.checked_duration_since(now + self.burst) {
             Some(wait) if !wait.is_zero() => Err(wait),
@@ -171,6 +174,9 @@ mod tests {
         let now = Instant::now();
         let mut usage = Usage::none(now);
         assert!((0..10_000).all(|_| rate.take(&mut usage, now).is_ok()));
+        // Who shares a rate may have looked at the clock before another, and take after it.
+        let earlier = now - Duration::from_millis(1);
+        assert_eq!(rate.take(&mut usage, earlier), Ok(()));
     }
 
     #[test]
