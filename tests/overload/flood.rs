@@ -1,9 +1,10 @@
 //! A flood, in a process of its own.
 //!
 //! It comes from other machines, so what it delays must be the daemon's doing: not for want of a
-//! processor that its own making takes, which is why it has the lowest priority, nor because it
-//! holds what the bystander's side needs, such as memory's locks, which is why it shares no
-//! process with it. What the daemon and a bystander leave of the machine is its own.
+//! processor that its own making takes, which is why it runs when nobody else would (sched(7),
+//! `SCHED_IDLE`: at nice 19 it kept its turn from those who woke), nor because it holds what the
+//! bystander's side needs, such as memory's locks, which is why it shares no process with it.
+//! What the daemon and a bystander leave of the machine is its own.
 
 use std::{
     io::{BufRead, BufReader, Lines},
@@ -65,7 +66,9 @@ impl Flood {
     pub fn start(daemon: &Daemon, account: &Account, kind: Kind) -> Self {
         let address = daemon.address().to_owned();
         let order = Order { address, account: account.clone(), kind };
-        let mut process = Command::new(std::env::current_exe().expect("this program"))
+        let mut process = Command::new("chrt")
+            .args(["--idle", "0"])
+            .arg(std::env::current_exe().expect("this program"))
             .args(["--exact", "flood::a_flood_is_a_process", "--nocapture"])
             .env(ORDER, serde_json::to_string(&order).expect("JSON"))
             .stdin(Stdio::piped())
@@ -102,7 +105,6 @@ impl Drop for Flood {
 
 /// Floods as it was ordered, until nobody holds the other end of its standard input.
 fn obey(order: &str) {
-    rustix::process::nice(19).expect("nice");
     let flooding = Flooding::start(serde_json::from_str(order).expect("an order"));
     let started = Instant::now();
     while flooding.sent() == 0 {
