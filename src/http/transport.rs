@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::{Accept, LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 use tokio_util::sync::PollSemaphore;
 
-use crate::tls::Server;
+use crate::tls::{HANDSHAKES, Server};
 
 /// What may wait in TLS for a slow client, in bytes: one record.
 const BUFFER: usize = 16 * 1024;
@@ -81,7 +81,7 @@ impl Transport {
                 Ok(_) => "success",
                 Err(_) => "failure",
             };
-            counter!("confab_tls_handshakes_total", "result" => word).increment(1);
+            counter!(HANDSHAKES, "result" => word).increment(1);
             *self = Self::Failed;
             let stream = Box::new(result?);
             *self = if is_challenge { Self::Challenge(stream) } else { Self::Tls(stream) };

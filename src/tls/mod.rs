@@ -11,5 +11,5 @@ mod watch;
 pub use acme::{Acme, keep as keep_by_acme, stored as stored_by_acme, trusted as trusted_by_acme};
 pub use challenge::Challenges;
 pub use pair::{Bad, Files, Pair};
-pub use server::{Server, describe_metrics};
+pub use server::{HANDSHAKES, Server, describe_metrics};
 pub use watch::watch;

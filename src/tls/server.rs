@@ -16,6 +16,9 @@ use super::{
     pair::{Pair, date},
 };
 
+/// Counts handshakes that ended, by `result`.
+pub const HANDSHAKES: &str = "confab_tls_handshakes_total";
+
 /// The public listener's TLS: versions 1.2 and 1.3, HTTP/1.1 alone (WebSockets need it).
 pub struct Server {
     config: Arc<ServerConfig>,
@@ -63,6 +66,9 @@ impl Server {
             counter.absolute(0);
             counter
         };
+        for result in ["success", "failure"] {
+            counter!(HANDSHAKES, "result" => result).absolute(0);
+        }
         let server = Self {
             config: Arc::new(config),
             current,
@@ -137,7 +143,7 @@ pub fn describe_metrics() {
         "confab_tls_reloads_total",
         "Times that the certificate's files had changed, by whether what they hold was taken up."
     );
-    describe_counter!("confab_tls_handshakes_total", "TLS handshakes that ended, by result.");
+    describe_counter!(HANDSHAKES, "TLS handshakes that ended, by result.");
     describe_counter!(
         "confab_tls_acme_orders_total",
         "Certificates that were asked for by ACME, by whether they came."
