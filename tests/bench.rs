@@ -113,7 +113,7 @@ fn a_rate_is_kept_and_accounts_are_used_again() {
 
 #[test]
 fn limits_that_are_hit_are_counted_and_named() {
-    let daemon = Daemon::start("[limits]\nframe_burst = 20\nauth_burst = 3\n");
+    let daemon = Daemon::start("[limits]\nframe_burst = 20\nauth_burst = 3\nauth_rate = 20\n");
     // The first flush of a session is beyond the burst, however slow the disk is.
     let arguments = ["--duration", "1500ms", "--warmup", "0", "--pairs", "2", "--users", "4"];
     let window = ["--connect-sessions", "0", "--window", "60"];

@@ -88,7 +88,7 @@ async fn a_service_that_hangs_fails_or_is_gone_gets_what_on_error_says_within_th
 #[tokio::test]
 async fn a_dead_service_is_taken_out_and_comes_back() {
     let service = Endpoint::start(Mood::HangsOnWord).await;
-    let more = "breaker_failures = 4\nbreaker_pause = \"1s\"";
+    let more = "breaker_failures = 4\nbreaker_pause = \"10s\"";
     let daemon = Daemon::start(&moderate("nice", &service.url(), "pass", more));
     let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
     let open = || daemon.metric("confab_plugin_breaker_open{plugin=\"nice\"}");

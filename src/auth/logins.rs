@@ -1,5 +1,7 @@
 //! What follows a login: the next token, and its end.
 
+use std::{sync::Arc, time::Duration};
+
 use crate::{
     config::Secret,
     store::{Account, AccountChange, LoginId, StoreError},
@@ -12,6 +14,12 @@ use super::{
     refresh::RefreshError,
     token::Token,
 };
+
+/// How often the nodes are told that a login is over while the store is away: for half an hour.
+const TELL_ATTEMPTS: u32 = 360;
+
+/// The pause after each of those attempts.
+const TELL_PAUSE: Duration = Duration::from_secs(5);
 
 /// A login that was ended, and its account: the sessions of it are to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +75,7 @@ impl Accounts {
             }
             Err(RefreshError::Reused { user, login }) => {
                 tracing::warn!(%user, %login, "a refresh token was used again: its login is ended");
-                // The login is over, whether the others can be told or not.
-                let ended = self.told_of_end(user, login).await.unwrap_or_default();
+                let ended = self.told_of_end(user, login).await;
                 return Err((AuthError::BadRefreshToken, ended));
             }
         };
@@ -89,17 +96,27 @@ impl Accounts {
         if !self.store.end_login(login.id).await? {
             return Ok(None);
         }
-        Ok(self.told_of_end(login.user, login.id).await?)
+        Ok(self.told_of_end(login.user, login.id).await)
     }
 
-    /// Has every node look after the user's sessions.
-    async fn told_of_end(
-        &self,
-        user: UserId,
-        login: LoginId,
-    ) -> Result<Option<EndedLogin>, StoreError> {
-        let account = self.store.change_account(user, AccountChange::LoginEnded).await?;
-        Ok(account.map(|account| EndedLogin { account, login }))
+    /// Has every node look after the user's sessions. A login that is over is not found again, so
+    /// this goes on by itself when the store is away for a while, or the caller is.
+    async fn told_of_end(&self, user: UserId, login: LoginId) -> Option<EndedLogin> {
+        let store = Arc::clone(&self.store);
+        let told = tokio::spawn(async move {
+            for attempt in 1..=TELL_ATTEMPTS {
+                match store.change_account(user, AccountChange::LoginEnded).await {
+                    Ok(account) => return account,
+                    Err(error) => {
+                        tracing::warn!(%user, %login, attempt, %error, "no node could be told of a login's end")
+                    }
+                }
+                tokio::time::sleep(TELL_PAUSE).await;
+            }
+            None
+        });
+        let account = told.await.ok().flatten()?;
+        Some(EndedLogin { account, login })
     }
 }
 

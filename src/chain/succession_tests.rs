@@ -141,7 +141,8 @@ async fn a_chain_that_does_not_start_leaves_nothing_behind() {
     assert_eq!((lives("fail-a"), lives("fail-b"), lives("fail-c")), ((1, 0), (1, 1), (0, 0)));
 }
 
-#[tokio::test]
+// Paused, so that the limit ends only what waits for it.
+#[tokio::test(start_paused = true)]
 async fn a_start_that_is_given_up_is_told_and_undone() {
     let one = build(&[("slow-a", "well")], None);
     start(&one).await.unwrap();
@@ -155,7 +156,7 @@ async fn a_start_that_is_given_up_is_told_and_undone() {
     assert_eq!((lives("slow-a"), lives("slow-b"), lives("slow-c")), ((1, 0), (1, 1), (0, 0)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_start_that_panics_when_it_is_given_up_is_contained() {
     let one = build(&[("bomb-a", "well"), ("bomb-b", "bomb")], None);
     assert!(tokio::time::timeout(Duration::from_millis(1), start(&one)).await.is_err());

@@ -71,6 +71,21 @@ pub enum Received {
     Refused,
 }
 
+/// A session that has joined, and leaves unless it `stays`.
+struct Joined<'a> {
+    dispatch: &'a Dispatch,
+    session: &'a Arc<Session>,
+    stays: bool,
+}
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        if !self.stays {
+            self.dispatch.leave(self.session);
+        }
+    }
+}
+
 impl Dispatch {
     /// A dispatcher over these parts; `sequencer` is what the bus delivers to, where there are
     /// several nodes. Its tasks run until [`close`](Self::close).
@@ -139,16 +154,20 @@ impl Dispatch {
         if let Some(opening) = opening {
             opening.keep();
         }
+        // The client may hang up, and drop this future, before the answer is there.
+        let mut joined = Joined { dispatch: self, session, stays: false };
         // Once more, now that whatever ends the user's sessions would end this one.
         let error = match self.directory.by_id(user).await {
-            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => return Ok(()),
+            Ok(Some(profile)) if profile.standing.admits(session.epoch()).is_ok() => {
+                joined.stays = true;
+                return Ok(());
+            }
             Ok(_) => AddError::Ended,
             Err(error) => {
                 report("find_account", &error);
                 AddError::Unavailable
             }
         };
-        self.leave(session);
         Err(error)
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     bus::{Deliver, Envelope, Way},
-    store::{Conversation, HistoryQuery, Message, Store, Timestamp},
+    store::{Conversation, ConversationSummary, HistoryQuery, Message, Store, Timestamp},
     wire::{Frame, Place},
 };
 
@@ -292,10 +292,12 @@ impl Inner {
             let page = self.store.conversations(user, cursor, PAGE).await.map_err(|error| {
                 report("conversations", &error);
             })?;
-            for summary in &page.conversations {
-                if summary.last_message.at < since {
-                    return Ok(());
-                }
+            // They are in the order of what was promised them, which a store may have kept for
+            // some and not for others: one that is older says nothing of the next.
+            let newer = |summary: &&ConversationSummary| summary.last_message.at >= since;
+            let mut found = false;
+            for summary in page.conversations.iter().filter(newer) {
+                found = true;
                 let conversation = summary.last_message.conversation;
                 let known = self.with(user, conversation, |track| track.next - 1);
                 let after = match known {
@@ -308,7 +310,7 @@ impl Inner {
                 self.fetch(user, conversation, after).await?;
             }
             cursor = page.next;
-            if cursor.is_none() {
+            if cursor.is_none() || !found {
                 return Ok(());
             }
         }

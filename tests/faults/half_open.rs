@@ -35,13 +35,15 @@ async fn who_vanishes_is_noticed_and_misses_nothing() {
     let network = Network::new(1);
     let listen = format!("{}:0", network.near(0));
     let daemon = Daemon::start_with(CONFIG, None, &[("CONFAB_SERVER__LISTEN", &listen)]);
+    // All before the first session: nobody answers its pings meanwhile.
+    let register = |number| daemon.http().register(&format!("ghost{number}"));
+    let accounts: Vec<_> = (0..GHOSTS).map(register).collect();
     let mut ann = daemon.client("ann").await;
     let mut yve = daemon.client("yve").await;
     let mut ghosts = Vec::new();
-    for number in 0..GHOSTS {
-        let account = daemon.http().register(&format!("ghost{number}"));
+    for account in &accounts {
         let stream = network.connect(daemon.address().parse().expect("an address"));
-        ghosts.push(Client::over(stream.expect("connected"), &account).await);
+        ghosts.push(Client::over(stream.expect("connected"), account).await);
     }
     assert_eq!(daemon.metric(OPEN), (GHOSTS + 2) as f64);
     let before = daemon.metric("process_resident_memory_bytes");

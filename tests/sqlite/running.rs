@@ -43,10 +43,13 @@ async fn a_full_disk_is_an_outage_that_heals() {
 #[tokio::test]
 async fn a_locked_database_is_an_outage_that_heals() {
     let folder = tempfile::tempdir().unwrap();
+    // The disk may be slow, before the test is about time.
+    let store = try_open(config(folder.path())).await.unwrap();
+    send(&store, "before", "before").await.unwrap();
+    store.close().await;
     let patience = confab_plugin::Duration::from_millis(200);
     let store =
         try_open(config::Store { timeout: patience, ..config(folder.path()) }).await.unwrap();
-    send(&store, "before", "before").await.unwrap();
     let shell = Connection::open(folder.path().join("confab.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
 

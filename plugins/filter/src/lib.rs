@@ -8,8 +8,10 @@ mod mask;
 mod options;
 mod patterns;
 mod reduce;
+mod survey;
 #[cfg(test)]
 mod tests;
+mod word;
 mod words;
 
 use confab_plugin::{

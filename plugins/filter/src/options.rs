@@ -8,7 +8,8 @@ use crate::{
     letters::Disguise,
     mask::Mask,
     patterns::{MAX_PATTERNS, Patterns},
-    words::{MAX_LETTERS, Word, Words},
+    word::{MAX_LETTERS, Word},
+    words::Words,
 };
 
 /// The most words and phrases of one list.

@@ -1,5 +1,6 @@
 //! `GET /ws/{user_id}`: from an HTTP request to a running session.
 
+mod admission;
 mod farewell;
 mod handshake;
 mod metered;

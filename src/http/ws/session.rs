@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, SinkExt, StreamExt, poll};
+use futures_util::{SinkExt, StreamExt, poll};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
@@ -18,10 +18,10 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Bytes, Message, Utf8Bytes},
 };
-use tokio_util::sync::ReusableBoxFuture;
 
 use super::{
     super::meters::FRAMES_REFUSED,
+    admission::Admission,
     farewell::{CLOSE_WAIT, farewell},
     metered::Metered,
 };
@@ -69,10 +69,7 @@ pub struct SessionLoop<S> {
     session: Arc<Session>,
     dispatch: Arc<Dispatch>,
     bounds: Bounds,
-    /// The frame that is on its way through the chain. Frames of one session go one by one, so
-    /// that they keep their order; what waits for the store does not hold up the next.
-    admitting: Option<ReusableBoxFuture<'static, Received>>,
-    busy: bool,
+    admission: Admission,
     /// Of the user: a flood over many sessions, or over one after the other, is one flood.
     rate: SharedRate,
     refused: u32,
@@ -110,8 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
             session,
             dispatch,
             bounds,
-            admitting: None,
-            busy: false,
+            admission: Admission::default(),
             rate,
             refused: 0,
             heard: now,
@@ -173,13 +169,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        match &mut self.admitting {
-            Some(admitting) if self.busy => admitting.poll_unpin(cx).map(Turn::Admitted),
-            _ if self.session.outbox().has_room() => {
-                self.socket.poll_next_unpin(cx).map(Turn::Read)
-            }
-            _ => Poll::Pending,
+        if self.admission.is_busy() {
+            return self.admission.poll(cx).map(Turn::Admitted);
         }
+        if self.session.outbox().has_room() {
+            return self.socket.poll_next_unpin(cx).map(Turn::Read);
+        }
+        Poll::Pending
     }
 
     fn read(
@@ -216,16 +212,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     fn admit(&mut self, text: Utf8Bytes) {
         let (dispatch, session) = (Arc::clone(&self.dispatch), Arc::clone(&self.session));
-        let admit = async move { dispatch.receive(&session, &text).await };
-        match &mut self.admitting {
-            Some(place) => place.set(admit),
-            place @ None => *place = Some(ReusableBoxFuture::new(admit)),
-        }
-        self.busy = true;
+        self.admission.begin(async move { dispatch.receive(&session, &text).await });
     }
 
     fn admitted(&mut self, received: Received) -> Result<(), CloseReason> {
-        self.busy = false;
         match received {
             Received::Understood => {
                 self.refused = self.refused.saturating_sub(1);
@@ -260,9 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
         }
         if now >= self.next_ping {
             self.next_ping = now + self.bounds.ping_interval;
-            if !self.busy {
-                self.admitting = None;
-            }
+            self.admission.give_back();
             if now >= self.heard + self.bounds.ping_interval {
                 self.send(Message::Ping(Bytes::new()), self.expires).await?;
                 self.flush(self.expires).await?;
@@ -296,13 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 
     async fn send(&mut self, message: Message, until: Instant) -> Result<(), CloseReason> {
         let feed = self.socket.feed(message);
-        let written = unless_stalled(feed, &self.session, self.bounds.write_timeout, until).await;
+        let limit = self.bounds.write_timeout;
+        let written = unless_stalled(feed, &self.session, &mut self.admission, limit, until).await;
         written.map_err(|reason| self.late_for(reason))
     }
 
     async fn flush(&mut self, until: Instant) -> Result<(), CloseReason> {
         let flush = SinkExt::<Message>::flush(&mut self.socket);
-        let written = unless_stalled(flush, &self.session, self.bounds.write_timeout, until).await;
+        let limit = self.bounds.write_timeout;
+        let written = unless_stalled(flush, &self.session, &mut self.admission, limit, until).await;
         written.map_err(|reason| self.late_for(reason))
     }
 
@@ -331,13 +321,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
                 return;
             }
         }
+        self.admission = Admission::default();
         farewell(&mut self.socket, reason).await;
     }
 
     async fn write_rest(&mut self) -> Result<(), CloseReason> {
-        if let Some(admitting) = self.admitting.as_mut().filter(|_| self.busy) {
-            admitting.await;
-            self.busy = false;
+        if self.admission.is_busy() {
+            poll_fn(|cx| self.admission.poll(cx)).await;
         }
         loop {
             let session = Arc::clone(&self.session);
@@ -352,10 +342,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SessionLoop<S> {
 }
 
 /// Writes, but not to a client that takes nothing for `limit`, nor after `until`, nor to one that
-/// has been given up.
+/// has been given up. Meanwhile the chain goes on with the client's own frame: its hooks may hold
+/// what others wait for, and their time runs.
 async fn unless_stalled<T>(
     write: impl Future<Output = Result<T, tungstenite::Error>>,
     session: &Session,
+    admission: &mut Admission,
     limit: Duration,
     until: Instant,
 ) -> Result<T, CloseReason> {
@@ -371,6 +363,7 @@ async fn unless_stalled<T>(
                     result = write => Ok(result),
                     reason = poll_fn(|cx| session.outbox().poll_given_up(cx)) => Err(reason),
                     () = tokio::time::sleep_until(until) => Err(CloseReason::SlowClient),
+                    never = poll_fn(|cx| admission.poll_ahead(cx)) => match never {},
                 }
             };
             Box::pin(stalled).await?

@@ -2,8 +2,10 @@
 
 mod bypass;
 mod innocent;
+pub mod linear;
 mod options;
 mod property;
+mod reference;
 
 use confab_plugin::{Verdict, testkit::Kit};
 use serde_json::{Value, json};
