@@ -108,7 +108,7 @@ impl Accounts {
                 match store.change_account(user, AccountChange::LoginEnded).await {
                     Ok(account) => return account,
                     Err(error) => {
-                        tracing::warn!(%user, %login, attempt, %error, "no node could be told of a login's end")
+                        tracing::warn!(%user, %login, attempt, %error, "no node could be told of a login's end");
                     }
                 }
                 tokio::time::sleep(TELL_PAUSE).await;
