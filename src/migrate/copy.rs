@@ -29,8 +29,9 @@ pub struct Copied {
     pub conflicts: Differences,
 }
 
-/// Copies accounts, messages, read marks, and if nothing was in the way, logins; `lanes` conversations at the same time. Changes
-/// nothing if it is only to `rehearse`. May be interrupted anywhere and called again.
+/// Copies accounts, messages, read marks, and if nothing was in the way, logins; `lanes`
+/// conversations at the same time. Changes nothing if it is only to `rehearse`. May be interrupted
+/// anywhere and called again.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when either side cannot go on.

@@ -1,6 +1,6 @@
 //! Has the target keep the logins that the source keeps.
 
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, stream::TryChunksError};
 
 use super::walk::{logins, merge};
 use crate::store::{
@@ -8,7 +8,7 @@ use crate::store::{
     transfer::{Export, Import},
 };
 
-/// Logins that are written at once.
+/// Logins that are brought up to date at once.
 const LOGINS: usize = 500;
 
 /// Writes the logins of the source as they are, in the place of what the target has of them, and
@@ -23,30 +23,25 @@ pub(super) async fn follow(
     rehearse: bool,
 ) -> Result<u64, StoreError> {
     let both = merge(logins(source), logins(target), |login: &RefreshableLogin| login.id);
-    let mut both = std::pin::pin!(both.try_filter(|(ours, theirs)| {
+    let changes = both.try_filter(|(ours, theirs)| {
         let differ = ours != theirs;
         async move { differ }
-    }));
-    let (mut written, mut ended, mut count) = (Vec::new(), Vec::new(), 0);
-    while let Some((ours, theirs)) = both.try_next().await? {
-        match ours {
-            Some(ours) => written.push(ours),
-            None => ended.extend(theirs.map(|theirs| theirs.id)),
-        }
-        if written.len() >= LOGINS || ended.len() >= LOGINS {
-            count += written.len() as u64;
-            if !rehearse {
-                target.put_logins(&written).await?;
-                target.end_logins(&ended).await?;
+    });
+    let mut parts = std::pin::pin!(changes.try_chunks(LOGINS));
+    let mut count = 0;
+    while let Some(part) = parts.try_next().await.map_err(|TryChunksError(_, error)| error)? {
+        let (mut written, mut ended) = (Vec::new(), Vec::new());
+        for (ours, theirs) in part {
+            match ours {
+                Some(ours) => written.push(ours),
+                None => ended.extend(theirs.map(|theirs| theirs.id)),
             }
-            written.clear();
-            ended.clear();
         }
-    }
-    count += written.len() as u64;
-    if !rehearse {
-        target.put_logins(&written).await?;
-        target.end_logins(&ended).await?;
+        count += written.len() as u64;
+        if !rehearse {
+            target.put_logins(&written).await?;
+            target.end_logins(&ended).await?;
+        }
     }
     Ok(count)
 }

@@ -157,9 +157,9 @@ fn read_words(key: &str, list: &[String], disguise: Disguise) -> Result<Vec<Word
     let mut problems = Vec::new();
     for (n, text) in list.iter().enumerate() {
         match Word::new(text, disguise) {
-            Some(word) if word.letters() <= MAX_LETTERS => words.push(word),
+            Some(word) if word.letters <= MAX_LETTERS => words.push(word),
             Some(word) => {
-                let message = format!("{} letters: at most {MAX_LETTERS} fit", word.letters());
+                let message = format!("{} letters: at most {MAX_LETTERS} fit", word.letters);
                 problems.push(Problem::at_item(key, n, message));
             }
             None => {

@@ -11,30 +11,31 @@ use crate::{
 pub const MAX_LETTERS: usize = 64;
 
 /// A letter written this often or more stands for any smaller number of it.
-const DRAWN_OUT: usize = 3;
+pub const DRAWN_OUT: usize = 3;
 
 /// Words of fewer letters are not looked for in pieces: `a.s` is no `as`.
-const MIN_PIECES: usize = 3;
+pub const MIN_PIECES: usize = 3;
 
 /// One word, as its letters are counted.
 #[derive(Debug)]
 pub struct Word {
-    runs: Vec<Run>,
-    letters: usize,
-    has_digit: bool,
+    pub runs: Vec<Run>,
+    /// How many letters it has.
+    pub letters: usize,
+    pub has_digit: bool,
     /// Whether another letter may stand right before it, and right after it.
-    open: (bool, bool),
+    pub open: (bool, bool),
 }
 
 /// Equal letters side by side in a word.
 #[derive(Debug)]
-struct Run {
-    letter: char,
-    count: usize,
+pub struct Run {
+    pub letter: char,
+    pub count: usize,
     /// The digit that the word asks for, where no letter will do.
-    digit: Option<char>,
+    pub digit: Option<char>,
     /// Whether the word itself has a space before or in it.
-    space: bool,
+    pub space: bool,
 }
 
 /// Equal letters side by side in a text: their range in its letters.
@@ -67,16 +68,6 @@ impl Word {
             has_digit: letters.iter().any(|l| l.raw.is_ascii_digit()),
             open,
         })
-    }
-
-    /// How many letters it has.
-    pub fn letters(&self) -> usize {
-        self.letters
-    }
-
-    /// How many runs of a text may spell it.
-    pub fn runs(&self) -> usize {
-        self.runs.len()
     }
 
     /// Its letters, each written once where equal ones stand side by side.

@@ -133,7 +133,7 @@ impl<T: Copy> Words<T> {
                 let pattern = self.automaton.match_pattern(state, index).as_usize();
                 for (word, meaning) in self.words.get(pattern).into_iter().flatten() {
                     let Some(candidate) =
-                        (n + 1).checked_sub(word.runs()).and_then(|first| runs.get(first..=n))
+                        (n + 1).checked_sub(word.runs.len()).and_then(|first| runs.get(first..=n))
                     else {
                         continue;
                     };

@@ -25,14 +25,14 @@ use crate::{
 
 /// The help of the command.
 pub(super) const ABOUT: &str = "\
-Copies accounts, messages, read marks and logins to the MongoDB of the configuration (store.mongo), and \
-then compares both sides, message by message.
+Copies accounts, messages, read marks and logins to the MongoDB of the configuration \
+(store.mongo), and then compares both sides, message by message.
 
 It reads the embedded store in the folder of --from, whose daemon must be stopped; or, with \
 --adopt, a database that the seed's backend (FastAPI on MongoDB) wrote.
 
 Whatever interrupts it, the same command goes on where it was. What is there already is compared \
-and never overwritten. Ends with status 0 only if both sides hold the same.";
+and never overwritten, except logins, which follow the source. Ends with status 0 only if both sides hold the same.";
 
 /// The arguments.
 #[derive(Debug, Args)]

@@ -6,60 +6,19 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use crate::{
-    letters::{Disguise, Gap, Letter, is_spaceless},
-    word::Word,
+    letters::{Disguise, Gap, Letter},
+    word::{DRAWN_OUT, MIN_PIECES, Run, TextRun, Word},
     words::Words,
 };
 
-const DRAWN_OUT: usize = 3;
-const MIN_PIECES: usize = 3;
-
-#[derive(Debug)]
-struct Reference {
-    runs: Vec<Run>,
-    letters: usize,
-    has_digit: bool,
-    open: (bool, bool),
-}
-
-#[derive(Debug)]
-struct Run {
-    letter: char,
-    count: usize,
-    digit: Option<char>,
-    space: bool,
-}
-
-type TextRun = (char, usize, usize);
+/// A word, with what is meant by it.
+struct Reference(Word);
 
 impl Reference {
-    fn new(word: &str, disguise: Disguise) -> Option<Self> {
-        let letters = disguise.letters(word, false);
-        if letters.iter().all(Letter::is_sign) {
-            return None;
-        }
-        let open = (is_spaceless(letters.first()?.letter), is_spaceless(letters.last()?.letter));
-        let mut runs: Vec<Run> = Vec::new();
-        for (n, letter) in letters.iter().enumerate() {
-            let digit = Some(letter.raw).filter(char::is_ascii_digit);
-            let space = n > 0 && letter.gap != Gap::None;
-            match runs.last_mut() {
-                Some(run) if run.letter == letter.letter => {
-                    run.count += 1;
-                    run.digit = run.digit.filter(|d| Some(*d) == digit);
-                    run.space |= space;
-                }
-                _ => runs.push(Run { letter: letter.letter, count: 1, digit, space }),
-            }
-        }
-        let has_digit = letters.iter().any(|l| l.raw.is_ascii_digit());
-        Some(Self { runs, letters: letters.len(), has_digit, open })
-    }
-
     fn matches(&self, letters: &[Letter], runs: &[TextRun], from: usize) -> Option<Range<usize>> {
         let (_, first, first_end) = runs[0];
         (first.max(from)..first_end)
-            .filter(|&start| self.open.0 || begins(letters, start))
+            .filter(|&start| self.0.open.0 || begins(letters, start))
             .find_map(|start| {
                 let end = self.end(letters, runs, start)?;
                 self.holds(letters, start, end).then_some(start..end)
@@ -67,23 +26,23 @@ impl Reference {
     }
 
     fn end(&self, letters: &[Letter], runs: &[TextRun], start: usize) -> Option<usize> {
-        let last = self.runs.len() - 1;
+        let last = self.0.runs.len() - 1;
         let mut at = start;
-        for (n, (run, &(_, _, run_end))) in self.runs.iter().zip(runs).enumerate() {
+        for (n, (run, &(_, _, run_end))) in self.0.runs.iter().zip(runs).enumerate() {
             if n < last {
-                if !run.accepts(&letters[at..run_end]) {
+                if !accepts(run, &letters[at..run_end]) {
                     return None;
                 }
                 at = run_end;
                 continue;
             }
-            let ends = |end: &usize| self.open.1 || ends(letters, *end);
+            let ends = |end: &usize| self.0.open.1 || ends(letters, *end);
             let exact = at + run.count;
-            if exact <= run_end && ends(&exact) && run.accepts(&letters[at..exact]) {
+            if exact <= run_end && ends(&exact) && accepts(run, &letters[at..exact]) {
                 return Some(exact);
             }
             let end = (exact..=run_end).find(ends)?;
-            return run.accepts(&letters[at..end]).then_some(end);
+            return accepts(run, &letters[at..end]).then_some(end);
         }
         None
     }
@@ -92,7 +51,7 @@ impl Reference {
         let found = &letters[start..end];
         let digits = found.iter().any(|l| l.raw.is_ascii_digit());
         let spelled = found.iter().any(|l| l.raw.is_alphabetic());
-        if digits && !spelled && !self.has_digit {
+        if digits && !spelled && !self.0.has_digit {
             return false;
         }
         // A piece of one letter: nothing of the word touches it.
@@ -100,7 +59,7 @@ impl Reference {
             let after = found.get(n + 1).is_none_or(|l| l.gap != Gap::None);
             (n == 0 || found.get(n).is_some_and(|l| l.gap != Gap::None)) && after
         };
-        let mut run = self.runs.iter();
+        let mut run = self.0.runs.iter();
         let mut current = run.next();
         (1..found.len()).all(|n| {
             let (before, letter) = (&found[n - 1], &found[n]);
@@ -112,7 +71,7 @@ impl Reference {
             if letter.gap == Gap::None || current.is_some_and(|r| r.space) {
                 return true;
             }
-            self.letters >= MIN_PIECES
+            self.0.letters >= MIN_PIECES
                 && !digit
                 && (letter.gap == Gap::Joiner || (alone(n - 1) && alone(n)))
         })
@@ -127,8 +86,9 @@ impl Reference {
                 _ => runs.push((letter.letter, n, n + 1)),
             }
         }
-        for candidate in runs.windows(self.runs.len()) {
-            if !candidate.iter().zip(&self.runs).all(|((letter, ..), run)| *letter == run.letter) {
+        for candidate in runs.windows(self.0.runs.len()) {
+            if !candidate.iter().zip(&self.0.runs).all(|((letter, ..), run)| *letter == run.letter)
+            {
                 continue;
             }
             let mut from = 0;
@@ -143,14 +103,10 @@ impl Reference {
     }
 }
 
-impl Run {
-    fn accepts(&self, found: &[Letter]) -> bool {
-        match self.digit {
-            Some(digit) => found.len() == self.count && found.iter().all(|l| l.raw == digit),
-            None => {
-                found.len() == self.count || (found.len() > self.count && found.len() >= DRAWN_OUT)
-            }
-        }
+fn accepts(run: &Run, found: &[Letter]) -> bool {
+    match run.digit {
+        Some(digit) => found.len() == run.count && found.iter().all(|l| l.raw == digit),
+        None => found.len() == run.count || (found.len() > run.count && found.len() >= DRAWN_OUT),
     }
 }
 
@@ -178,8 +134,8 @@ fn meant(words: &[String], disguise: Disguise, text: &str) -> Found {
                 continue;
             }
             for (n, word) in words.iter().enumerate() {
-                if let Some(word) = Reference::new(word, disguise) {
-                    word.find(&letters, |range| found.push((n, range)));
+                if let Some(word) = Word::new(word, disguise) {
+                    Reference(word).find(&letters, |range| found.push((n, range)));
                 }
             }
         }
