@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Shared,
     claims::Claim,
-    connect::{Space, durable, followed},
+    connect::{Space, durable},
     documents::{count, date, new_message},
     errors::{DUPLICATE_KEY, INVALID_DOCUMENT, Stopped, unavailable},
     heads::{Head, newest},
@@ -232,7 +232,7 @@ impl<'a> Round<'a> {
         if upto <= self.promised.0 && at <= self.promised.1 {
             return Ok(());
         }
-        let concern = if seq == 0 { durable() } else { followed() };
+        let concern = if seq == 0 { durable() } else { self.space.followed() };
         promise(self.space, self.conversation, upto + ahead, at, concern).await?;
         self.promised = (upto + ahead, at);
         Ok(())

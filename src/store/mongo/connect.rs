@@ -6,7 +6,13 @@
 //! `majority`: what a client is shown, or what the next `seq` builds on, can never be rolled
 //! back.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mongodb::{
     Client, Collection, Database,
@@ -156,19 +162,14 @@ impl Settings {
     ) -> Result<Space, mongodb::error::Error> {
         let client = Client::with_options(options)?;
         let database = client.database(&self.database);
-        Ok(Space { layout: self.layout, client, database, timeout: self.operation_timeout })
+        let (layout, timeout) = (self.layout, self.operation_timeout);
+        Ok(Space { layout, client, database, timeout, is_routed: Arc::default() })
     }
 }
 
 /// Survives the loss of any minority of the servers, and of power.
 pub(super) fn durable() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
-}
-
-/// For what a durable write follows on the same server: a log is made durable in its order, so
-/// that the later write's acknowledgement is this one's too.
-pub(super) fn followed() -> WriteConcern {
-    WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build()
 }
 
 /// The database, with the collections in it.
@@ -179,9 +180,25 @@ pub(super) struct Space {
     pub database: Database,
     /// After this a query is no longer waited for; the server ends it too.
     pub timeout: Duration,
+    /// Whether collections may be on different servers. Known once the database is prepared.
+    is_routed: Arc<AtomicBool>,
 }
 
 impl Space {
+    /// It is the router of a sharded cluster that answers.
+    pub(super) fn set_routed(&self, is_routed: bool) {
+        self.is_routed.store(is_routed, Ordering::Relaxed);
+    }
+
+    /// For what a durable write follows: a server's log is made durable in its order, so that the
+    /// later write's acknowledgement is this one's too, if it goes to the same server.
+    pub(super) fn followed(&self) -> WriteConcern {
+        if self.is_routed.load(Ordering::Relaxed) {
+            return durable();
+        }
+        WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build()
+    }
+
     pub(super) fn accounts(&self) -> Collection<Document> {
         self.database.collection(ACCOUNTS)
     }
@@ -204,7 +221,7 @@ impl Space {
     pub(super) fn client_ids(&self) -> Collection<Document> {
         let options = CollectionOptions::builder()
             .read_concern(ReadConcern::local())
-            .write_concern(followed())
+            .write_concern(self.followed())
             .build();
         self.database.collection_with_options(CLIENT_IDS, options)
     }
@@ -272,6 +289,17 @@ mod tests {
         ] {
             assert!(check_database(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_on_several_servers_is_durable_by_itself() {
+        let uri = Some(config::Secret::from("mongodb://127.0.0.1:1".to_owned()));
+        let config = config::Mongo { uri, ..config::Mongo::default() };
+        let space = Settings::of(&config).unwrap().connect().await.unwrap();
+        let claimed = || space.client_ids().write_concern().cloned();
+        assert_eq!(claimed().unwrap().w, Some(Acknowledgment::Nodes(1)));
+        space.clone().set_routed(true);
+        assert_eq!(claimed(), Some(durable()));
     }
 
     #[test]

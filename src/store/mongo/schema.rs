@@ -58,6 +58,7 @@ type Outcome<T> = Result<T, mongodb::error::Error>;
 pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
     let hello = space.database.run_command(doc! { "hello": 1 }).await?;
     let is_router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    space.set_routed(is_router);
     let is_standalone = !is_router && !hello.contains_key("setName");
     let build = space.database.run_command(doc! { "buildInfo": 1 }).await?;
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
