@@ -283,11 +283,11 @@ async fn a_session_still_ends_with_its_token_after_a_reload() {
     assert!(matches!(end, End::Closed(4401, _)), "{end:?}");
 }
 
-/// A token of this account that is good for three seconds.
+/// A token of this account that is good for five seconds.
 fn expiring(account: &Account, key: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let claims = serde_json::json!({
-        "iss": "confab", "aud": "confab", "sub": account.id, "iat": now, "nbf": now, "exp": now + 3,
+        "iss": "confab", "aud": "confab", "sub": account.id, "iat": now, "nbf": now, "exp": now + 5,
     });
     let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     let key = jsonwebtoken::EncodingKey::from_secret(key.as_bytes());

@@ -141,6 +141,7 @@ async fn a_user_has_so_many_sessions_and_no_more() {
 #[tokio::test]
 async fn an_idle_session_is_pinged_and_a_dead_one_closed() {
     let daemon = Daemon::start("[limits]\nping_interval = \"1s\"\nidle_timeout = \"3s\"\n");
+    let ann = daemon.http().register("ann");
     // Answers pings, as every client does while it reads.
     let mut living = daemon.client("xan").await;
     let living = tokio::spawn(async move {
@@ -149,7 +150,6 @@ async fn an_idle_session_is_pinged_and_a_dead_one_closed() {
         living
     });
     // Speaks the handshake and then nothing more: no pongs.
-    let ann = daemon.http().register("ann");
     let mut dead = TcpStream::connect(daemon.address()).await.expect("connected");
     dead.write_all(ann.upgrade().as_bytes()).await.expect("written");
     let started = Instant::now();
@@ -268,13 +268,13 @@ async fn a_head_without_end_is_not_kept() {
 
 #[tokio::test]
 async fn an_upgrade_behind_another_request_stays_open() {
-    let daemon = Daemon::start("[limits]\nrequest_timeout = \"1s\"\nkeep_alive = \"1s\"\n");
+    let daemon = Daemon::start("[limits]\nrequest_timeout = \"3s\"\nkeep_alive = \"3s\"\n");
     let ann = daemon.http().register("ann");
     let both = format!("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n{}", ann.upgrade());
     let mut socket = TcpStream::connect(daemon.address()).await.expect("connected");
     socket.write_all(both.as_bytes()).await.expect("written");
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(3), socket.read_to_end(&mut answer));
+    let read = tokio::time::timeout(Duration::from_secs(6), socket.read_to_end(&mut answer));
     assert!(read.await.is_err(), "it stays open");
     assert!(String::from_utf8_lossy(&answer).contains("HTTP/1.1 101 "));
 }

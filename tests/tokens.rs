@@ -102,7 +102,7 @@ async fn a_session_ends_when_its_token_does() {
     let key = std::fs::read_to_string(daemon.folder().join("data/secret_key")).expect("the key");
     let (_, mut claims, _) = parts(&ann.token);
     let exp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now");
-    claims["exp"] = json!(exp.as_secs() + 3);
+    claims["exp"] = json!(exp.as_secs() + 5);
     let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     let signing = jsonwebtoken::EncodingKey::from_secret(key.trim().as_bytes());
     let token = jsonwebtoken::encode(&header, &claims, &signing).expect("signed");

@@ -106,7 +106,7 @@ fn lied_to(lie: Lie) -> serde_json::Value {
     let daemon = Daemon::start(LIMITS);
     let liar = Liar::start(daemon.address(), lie);
     let url = format!("http://{}", liar.address());
-    let options = ["--pairs", "1", "--rate", "100", "--settle", "2s", "--duration", "10m"];
+    let options = ["--pairs", "1", "--rate", "100", "--settle", "5s", "--duration", "10m"];
     let run = Run::start(&[url], &options);
     until_accepted(&daemon, 40.0);
     let (status, found) = run.end();

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A session that is silent for long enough to be pinged is soon found out.
-const CONFIG: &str = "[limits]\nping_interval = \"1s\"\nidle_timeout = \"3s\"\n";
+const CONFIG: &str = "[limits]\nping_interval = \"1s\"\nidle_timeout = \"6s\"\n";
 
 /// A daemon that sees another time than the test.
 struct Scene {
@@ -61,7 +61,7 @@ impl Scene {
 
     /// The old sessions chat on, for longer than a dead one would stay.
     async fn chat_on(&mut self) {
-        for _ in 0..4 {
+        for _ in 0..7 {
             for sender in &mut self.senders {
                 let least = sender.ledger.acknowledged.len() + 3;
                 let enough = |ledger: &crate::ledger::Ledger| ledger.acknowledged.len() >= least;

@@ -168,7 +168,7 @@ async fn read_marks_count_as_well() {
 
 #[tokio::test]
 async fn a_store_that_hangs_keeps_nobody_waiting_and_holds_nothing_for_ever() {
-    let daemon = Daemon::start("[limits]\nframe_rate = 0\n[store]\ntimeout = \"1s\"\n");
+    let daemon = Daemon::start("[limits]\nframe_rate = 0\n[store]\ntimeout = \"3s\"\n");
     let ann = daemon.http().register("ann");
     let (mut anns, mut bob) = (Vec::new(), daemon.client("bob").await);
     for _ in 0..4 {
@@ -188,8 +188,8 @@ async fn a_store_that_hangs_keeps_nobody_waiting_and_holds_nothing_for_ever() {
         assert!(refused.iter().all(|frame| frame["code"] == "unavailable"), "{refused:?}");
     }
     println!("256 messages to a store that hangs were refused after {:?}", started.elapsed());
-    // One after the other, 16 batches would have taken 16 s.
-    assert!(started.elapsed() < Duration::from_secs(10));
+    // One after the other, 16 batches would have taken 48 s.
+    assert!(started.elapsed() < Duration::from_secs(20));
     held(&daemon, 0).await;
     drop(lock);
     wait::until("it is stored, once the store is back", async || {
