@@ -1,15 +1,16 @@
-//! Carries admitted events to the store in batches, then answers and publishes them in order.
+//! Carries admitted events to the store in batches, and has them answered and published in order.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use confab_plugin::{Decision, Event, SessionId, UserId};
+use confab_plugin::{Decision, Event, UserId};
 use futures_util::{FutureExt, future};
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Histogram, histogram};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     asker::Asker,
+    delivery::Delivery,
     fair::Amount,
     meters::{OVERLOADED, QUEUE_BYTES, QUEUE_EVENTS},
     report,
@@ -17,13 +18,11 @@ use super::{
     waiting::{Full, Waiting},
 };
 use crate::{
-    bus::{Bus, Envelope, Way},
     chain::Passage,
     code::{Code, Refusal},
     config,
     hub::Session,
     store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
-    trace::Trace,
     wire::Frame,
 };
 
@@ -55,7 +54,7 @@ impl Lanes {
     /// As many as there are `rounds`.
     pub fn start(
         store: &Arc<dyn Store>,
-        bus: &Arc<dyn Bus>,
+        delivery: &Arc<Delivery>,
         rounds: &Arc<Rounds>,
         limits: &config::Limits,
     ) -> Self {
@@ -64,7 +63,7 @@ impl Lanes {
             Amount { count: limits.store_queue, bytes: limits.store_queue_bytes.as_usize() };
         let waiting = Arc::new(Waiting::new(count, bounds));
         for number in 0..count {
-            let lane = Lane::new(Arc::clone(store), Arc::clone(bus));
+            let lane = Lane::new(Arc::clone(store), Arc::clone(delivery));
             tasks.spawn(lane.run(Arc::clone(&waiting), Arc::clone(rounds), number));
         }
         Self { waiting, rounds: Arc::clone(rounds), tasks }
@@ -178,21 +177,13 @@ fn outage(
 
 struct Lane {
     store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
-    accepted: Counter,
-    duplicates: Counter,
+    delivery: Arc<Delivery>,
     batch_size: Histogram,
 }
 
 impl Lane {
-    fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> Self {
-        Self {
-            store,
-            bus,
-            accepted: counter!("confab_messages_accepted_total"),
-            duplicates: counter!("confab_messages_duplicate_total"),
-            batch_size: histogram!("confab_store_batch_messages"),
-        }
+    fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>) -> Self {
+        Self { store, delivery, batch_size: histogram!("confab_store_batch_messages") }
     }
 
     async fn run(self, waiting: Arc<Waiting<Job>>, rounds: Arc<Rounds>, number: usize) {
@@ -259,11 +250,14 @@ impl Lane {
         // Everybody is answered before any `after` hook takes its time.
         let mut finished = Vec::with_capacity(stored.len() + marked.len());
         for ((asker, passage), result) in asked.into_iter().zip(stored) {
-            let decision = self.answer(asker, result, passage.trace());
+            let decision = match result {
+                Ok(appended) => self.delivery.stored(asker, &appended, passage.trace()),
+                Err(error) => self.delivery.not_stored(asker, passage.event(), error),
+            };
             finished.push((passage, decision));
         }
         for ((session, passage), result) in readers.into_iter().zip(marked) {
-            let decision = self.tell(&session, result, passage.trace());
+            let decision = self.delivery.marked(&session, result, passage.trace());
             finished.push((passage, decision));
         }
         for (passage, decision) in finished {
@@ -293,56 +287,5 @@ impl Lane {
             report("mark_seen", error);
         }
         marked
-    }
-
-    fn answer(&self, asker: Asker, result: Result<Appended, StoreError>, trace: Trace) -> Decision {
-        let Appended { message, new } = match result {
-            Ok(appended) => appended,
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                asker.refuse(&refusal);
-                return failed(&refusal);
-            }
-        };
-        let frame = Frame::message(&message).traced(trace);
-        let session = asker.session();
-        asker.echo(frame.clone());
-        if new {
-            self.accepted.increment(1);
-            self.publish(message.from, message.to, session, frame);
-        } else {
-            self.duplicates.increment(1);
-        }
-        Decision::Accepted { seq: Some(message.seq), duplicate: !new }
-    }
-
-    fn tell(
-        &self,
-        session: &Session,
-        result: Result<Marked, StoreError>,
-        trace: Trace,
-    ) -> Decision {
-        let Marked { mark, moved } = match result {
-            Ok(marked) => marked,
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                session.outbox().push(Frame::error(&refusal, None));
-                return failed(&refusal);
-            }
-        };
-        if moved {
-            let frame = Frame::seen(&mark).traced(trace);
-            self.publish(mark.reader, mark.peer, Some(session.id()), frame);
-        }
-        Decision::Accepted { seq: Some(mark.upto), duplicate: !moved }
-    }
-
-    /// To the peer, and to the sender's other devices.
-    fn publish(&self, from: UserId, to: UserId, except: Option<SessionId>, frame: Frame) {
-        let way = Way::Local;
-        if from != to {
-            self.bus.publish(Envelope { to, except, frame: frame.clone(), way });
-        }
-        self.bus.publish(Envelope { to: from, except, frame, way });
     }
 }

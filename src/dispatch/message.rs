@@ -17,9 +17,8 @@ use super::{
 use crate::{
     chain::{Passage, Refused},
     code::{Code, Refusal},
-    store::{self, StoreError, Timestamp},
+    store::{self, Appended, StoreError, Timestamp},
     values,
-    wire::Frame,
 };
 
 impl Dispatch {
@@ -125,15 +124,20 @@ impl Dispatch {
         }
     }
 
-    /// Answers a retry with its original, past the `before` hooks.
+    /// Answers a retry with its original, past the `before` hooks; in its lane, if others are to be
+    /// told of it as well.
     fn recall(&self, asker: Asker, mut passage: Passage, original: store::Message) {
-        self.duplicates.increment(1);
-        let (seq, frame) = (original.seq, Frame::message(&original));
         let changed_by = original.changed_by.iter().map(Arc::from).collect();
-        let store::Message { from, to, content, client_id, .. } = original;
-        passage.recall(Event::Message(Message::new(from, to, content, client_id)), changed_by);
-        asker.echo(frame);
-        passage.finish(Decision::Accepted { seq: Some(seq), duplicate: true });
+        let (content, client_id) = (Arc::clone(&original.content), original.client_id.clone());
+        let message = Message::new(original.from, original.to, content, client_id);
+        passage.recall(Event::Message(message), changed_by);
+        if self.delivery.owes(&original) {
+            let at = original.at;
+            return self.lanes.send(Job::Message { asker, passage, at });
+        }
+        let appended = Appended { message: original, new: false };
+        let decision = self.delivery.stored(asker, &appended, passage.trace());
+        passage.finish(decision);
     }
 
     /// Whether the message is one still, as the hooks left it.

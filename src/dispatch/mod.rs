@@ -2,6 +2,8 @@
 
 mod asker;
 mod bots;
+mod delivery;
+mod doubtful;
 mod fair;
 mod in_flight;
 mod lane;
@@ -20,7 +22,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use confab_plugin::{Context, Decision, Disconnect, Event, Seen, Typing, User, UserId};
-use metrics::{Counter, counter};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -37,6 +38,7 @@ use crate::{
 };
 use asker::Asker;
 pub use bots::DispatchBots;
+use delivery::Delivery;
 use in_flight::InFlight;
 use lane::{Job, Lanes};
 pub use meters::{describe_metrics, describe_node_metrics};
@@ -56,8 +58,7 @@ pub struct Dispatch {
     lanes: Lanes,
     originals: Originals,
     in_flight: Arc<InFlight>,
-    /// Retries that were known before the chain; those that only the store knew count there.
-    duplicates: Counter,
+    delivery: Arc<Delivery>,
     max_content: usize,
     sync: ChangeLimit,
 }
@@ -102,12 +103,14 @@ impl Dispatch {
             Some(sequencer) => Arc::clone(sequencer.rounds()),
             None => Arc::new(Rounds::new(store.lanes())),
         };
+        // As many as may have waited for a store that is away.
+        let delivery = Arc::new(Delivery::new(Arc::clone(&bus), limits.store_queue));
         Self {
             chain: ArcSwap::new(chain),
-            lanes: Lanes::start(&store, &bus, &rounds, limits),
+            lanes: Lanes::start(&store, &delivery, &rounds, limits),
             originals: Originals::start(Arc::clone(&store), limits.store_queue),
             in_flight: Arc::default(),
-            duplicates: counter!("confab_messages_duplicate_total"),
+            delivery,
             store,
             bus,
             hub,

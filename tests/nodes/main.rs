@@ -22,6 +22,7 @@ mod wait {
 
 mod cluster;
 mod crossing;
+mod doubt;
 mod load;
 mod mongo_outage;
 mod node_crash;

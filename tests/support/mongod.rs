@@ -144,6 +144,11 @@ impl Mongod {
         format!("mongodb://{user}:{password}@{}:{}/?authSource=admin", self.host, self.port)
     }
 
+    /// Has it carry out a command of administrators.
+    pub async fn admin(&self, command: Document) {
+        self.direct().await.database("admin").run_command(command).await.unwrap();
+    }
+
     async fn direct(&self) -> Client {
         let uri = format!("mongodb://{}:{}/?directConnection=true", self.host, self.port);
         let mut options = ClientOptions::parse(uri).await.unwrap();
