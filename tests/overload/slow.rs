@@ -3,11 +3,19 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use crate::{
     raw,
-    support::{Client, Daemon, client::Account, wait},
+    support::{
+        Client, Daemon,
+        client::Account,
+        endpoint::{Endpoint, Mood},
+        wait,
+    },
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -82,6 +90,35 @@ async fn fill_until(daemon: &Daemon, from: &mut Client, to: &str, closed: &str) 
         (daemon.metric(closed) == 1.0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_message_goes_on_while_its_session_takes_nothing() {
+    let service = Endpoint::start(Mood::HoldsOnWord).await;
+    let daemon = Daemon::start(&format!(
+        "{ROOM}send_buffer = \"4KiB\"\nbacklog_timeout = \"10m\"\n[[plugins]]\nuse = \"webhook\"\n\
+         timeout = \"60s\"\noptions = {{ mode = \"moderate\", url = \"{}\" }}\n",
+        service.url()
+    ));
+    let (ann, mut bob) = (daemon.http().register("ann"), daemon.client("bob").await);
+    let mut stalled = raw::session(&daemon, &ann).await;
+    let message = json!({"event":"message","to":"@bob","content":"hold it"}).to_string();
+    stalled.write_all(&raw::text(&message)).await.expect("written");
+    wait::until("it is held", async || (service.asked() == 1).then_some(())).await;
+    // Far more than one write: one that is under way does not end.
+    let content = "x".repeat(16 * 1024);
+    wait::until("a write stalls", async || {
+        bob.say("@ann", &content).await;
+        assert_eq!(bob.next_event("message").await["to"], ann.id.as_str());
+        (daemon.metric("confab_outbox_bytes") >= 2.0 * MIB).then_some(())
+    })
+    .await;
+
+    service.release();
+    let message = bob.next_event("message").await;
+    assert_eq!((&message["from"], &message["content"]), (&json!(ann.id), &json!("hold it")));
+    assert_eq!(daemon.metric(SLOW), 0.0, "its session is still there");
+    drop(stalled);
 }
 
 /// Reads a little now and then, until the connection ends.

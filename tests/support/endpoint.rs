@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 
 /// How long a slow service takes.
@@ -28,12 +29,15 @@ pub enum Mood {
     Fails,
     /// As `Well`, but it takes its time.
     Slow,
+    /// Answers what says "hold" only after [`Endpoint::release`], and lets the rest pass.
+    HoldsOnWord,
 }
 
 /// A service on a free port; it ends with the test.
 pub struct Endpoint {
     address: String,
     read: Read,
+    gate: Arc<Semaphore>,
 }
 
 /// The bodies of the requests that it has read.
@@ -44,13 +48,19 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let read = Read::default();
-        let bodies = Arc::clone(&read);
+        let gate = Arc::new(Semaphore::new(0));
+        let (bodies, held) = (Arc::clone(&read), Arc::clone(&gate));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, mood, Arc::clone(&bodies)));
+                tokio::spawn(serve(stream, mood, Arc::clone(&bodies), Arc::clone(&held)));
             }
         });
-        Self { address, read }
+        Self { address, read, gate }
+    }
+
+    /// Answers what is held, and holds nothing any more.
+    pub fn release(&self) {
+        self.gate.close();
     }
 
     /// A URL where nobody listens.
@@ -74,7 +84,7 @@ impl Endpoint {
     }
 }
 
-async fn serve(mut stream: TcpStream, mood: Mood, read: Read) {
+async fn serve(mut stream: TcpStream, mood: Mood, read: Read, gate: Arc<Semaphore>) {
     while let Some(body) = request(&mut stream).await {
         let count = {
             let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,6 +96,12 @@ async fn serve(mut stream: TcpStream, mood: Mood, read: Read) {
             Mood::HangsOnWord => body.contains("hang"),
             Mood::HangsFirst => count == 1,
             Mood::Well | Mood::Fails => false,
+            Mood::HoldsOnWord => {
+                if body.contains("hold") {
+                    let _released = gate.acquire().await;
+                }
+                false
+            }
             Mood::Slow => {
                 tokio::time::sleep(SLOW).await;
                 false
