@@ -5,8 +5,8 @@
 //! id is claimed for its recipient first. A claim without a message (the node stopped between
 //! the two) harms nobody: the retry goes to the same recipient.
 //!
-//! One insert a batch, acknowledged by the primary alone, unless shards are many: the message
-//! follows it in the same log, and its acknowledgement is that of the claim. Should a primary be lost just between the
+//! One insert a batch, acknowledged by the primary alone, unless shards are many:
+//! the message follows it in the same log, and its acknowledgement is that of the claim. Should a primary be lost just between the
 //! two, the id could be used once more for somebody else, and still never twice for the same.
 
 use std::collections::{HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! From a URI to a client and the collections.
 //!
-//! Every write says `w: majority, j: true` itself, whatever the server's default is: a member of
-//! a replica set acknowledges less by default than what survives the loss of it, and a
-//! standalone less than what survives its own. Reads go to the primary with read concern
-//! `majority`: what a client is shown, or what the next `seq` builds on, can never be rolled
-//! back.
+//! Every write that is acknowledged says `w: majority, j: true` itself, whatever the server's
+//! default is: a member of a replica set acknowledges less by default than what survives the loss
+//! of it, and a standalone less than what survives its own. Reads go to the primary with read
+//! concern `majority`: what a client is shown, or what the next `seq` builds on, can never be
+//! rolled back.
 
 use std::{
     sync::{
@@ -259,7 +259,7 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::schema, *};
 
     #[test]
     fn names_that_a_database_cannot_have() {
@@ -296,10 +296,12 @@ mod tests {
         let uri = Some(config::Secret::from("mongodb://127.0.0.1:1".to_owned()));
         let config = config::Mongo { uri, ..config::Mongo::default() };
         let space = Settings::of(&config).unwrap().connect().await.unwrap();
-        let claimed = || space.client_ids().write_concern().cloned();
-        assert_eq!(claimed().unwrap().w, Some(Acknowledgment::Nodes(1)));
-        space.clone().set_routed(true);
-        assert_eq!(claimed(), Some(durable()));
+        let claimed = || space.client_ids().write_concern().cloned().unwrap();
+        assert_eq!(claimed().w, Some(Acknowledgment::Nodes(1)));
+        assert_eq!(space.followed(), claimed());
+        let hello = doc! { "isWritablePrimary": true, "msg": "isdbgrid" };
+        space.clone().set_routed(schema::is_router(&hello));
+        assert_eq!([claimed(), space.followed()], [durable(), durable()]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ type Outcome<T> = Result<T, mongodb::error::Error>;
 /// Makes what is missing of the fixed collections.
 pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
     let hello = space.database.run_command(doc! { "hello": 1 }).await?;
-    let is_router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    let is_router = is_router(&hello);
     space.set_routed(is_router);
     let is_standalone = !is_router && !hello.contains_key("setName");
     let build = space.database.run_command(doc! { "buildInfo": 1 }).await?;
@@ -70,6 +70,11 @@ pub(super) async fn prepare(space: &Space) -> Outcome<Server> {
         }
     }
     Ok(Server { version, is_standalone })
+}
+
+/// Whether it is the router of a sharded cluster that says hello.
+pub(super) fn is_router(hello: &Document) -> bool {
+    hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
 }
 
 /// A collection as it is made.

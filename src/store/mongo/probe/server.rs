@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mongodb::bson::{Bson, Document, doc};
 use tokio::time::sleep;
 
-use super::{Probe, Trouble, hello};
+use super::{super::schema, Probe, Trouble, hello};
 use crate::probe::humane;
 
 /// Older ones get no security fixes any more: 6.0 had its last in July 2025.
@@ -47,7 +47,7 @@ impl Probe {
     /// What kind of deployment it is, and whether a majority of it can confirm a write.
     pub(super) async fn members(&mut self, hello: &Document) {
         const WHAT: &str = "replica set";
-        if hello.get_str("msg").is_ok_and(|message| message == "isdbgrid") {
+        if schema::is_router(hello) {
             self.report.ok("cluster", "a router of a sharded cluster");
             self.report.ok("majority", "not looked at: the shards answer for themselves");
             return;

@@ -29,7 +29,7 @@ use self::{
     plan::Plan,
     users::{USERS, Users},
 };
-use super::{MongoImport, OpenError, connect::Space, errors::unavailable, import::connect};
+use super::{MongoImport, OpenError, connect::Space, errors::unavailable, import::connect, schema};
 use crate::{
     config,
     store::{
@@ -224,7 +224,7 @@ impl Server {
         let version = hello.get_document("topologyVersion").ok();
         Ok(Self {
             process: version.and_then(|version| version.get("processId").cloned()),
-            is_router: hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"),
+            is_router: schema::is_router(&hello),
         })
     }
 }
