@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 
-use confab_plugin::{Decision, Event, SessionId, UserId};
+use confab_plugin::{self as plugin, Decision, Event, SessionId, UserId};
 use metrics::{Counter, counter};
 
-use super::{asker::Asker, doubtful::Doubtful, lane::failed};
+use super::{
+    asker::Asker,
+    doubtful::{Doubtful, Standing},
+    lane::failed,
+};
 use crate::{
     bus::{Bus, Envelope, Way},
+    chain::Passage,
     code::Refusal,
     hub::Session,
-    store::{Appended, Conversation, Marked, Message, StoreError},
+    store::{Appended, Conversation, Marked, Message, StoreError, Timestamp},
     trace::Trace,
     wire::Frame,
 };
@@ -36,40 +41,62 @@ impl Delivery {
         }
     }
 
-    /// A message is in the store. Its sender gets the echo; everybody else gets the message, unless
-    /// it is a retry of one that they were told of. For a message that is new, or
-    /// [owed](Self::owes), this is for the lane of its conversation alone.
-    pub fn stored(&self, asker: Asker, appended: &Appended, trace: Trace) -> Decision {
+    /// A message is in the store, for the lane of its conversation to tell of. Its sender gets the
+    /// echo; everybody else gets the message, unless they know it, or have been told of a later
+    /// one.
+    pub fn stored(&self, asker: Asker, passage: &mut Passage, appended: &Appended) -> Decision {
         let Appended { message, new } = appended;
-        let is_news = if *new {
-            self.doubtful.overtaken(message.conversation);
-            true
+        let standing = if *new {
+            self.doubtful.overtaken(message);
+            Standing::News
         } else {
+            recall(passage, message);
             self.doubtful.settle(message)
         };
-        let counted = if is_news { &self.accepted } else { &self.duplicates };
-        counted.increment(1);
-        let frame = Frame::message(message).traced(trace);
+        if standing == Standing::Known {
+            return self.echo(asker, passage, message);
+        }
+        self.accepted.increment(1);
+        let frame = Frame::message(message).traced(passage.trace());
         let session = asker.session();
         asker.echo(frame.clone());
-        if is_news {
+        if standing == Standing::News {
             self.publish(message.from, message.to, session, frame);
         }
-        Decision::Accepted { seq: Some(message.seq), duplicate: !is_news }
+        Decision::Accepted { seq: Some(message.seq), duplicate: false }
     }
 
-    /// Whether others are still to be told of this message, when it is sent again.
-    pub fn owes(&self, message: &Message) -> bool {
+    /// A retry of a message that everybody has been told of: its sender gets the echo.
+    pub fn known(&self, asker: Asker, passage: &mut Passage, message: &Message) -> Decision {
+        recall(passage, message);
+        self.echo(asker, passage, message)
+    }
+
+    fn echo(&self, asker: Asker, passage: &Passage, message: &Message) -> Decision {
+        self.duplicates.increment(1);
+        asker.echo(Frame::message(message).traced(passage.trace()));
+        Decision::Accepted { seq: Some(message.seq), duplicate: true }
+    }
+
+    /// Whether it must be [told of](Self::stored) when this stored message is sent again, because
+    /// it was refused.
+    pub fn is_doubtful(&self, message: &Message) -> bool {
         self.doubtful.has(message)
     }
 
-    /// A message could not be stored, as far as is known.
-    pub fn not_stored(&self, asker: Asker, event: &Event, error: StoreError) -> Decision {
+    /// A message that came at `at` could not be stored, as far as is known.
+    pub fn not_stored(
+        &self,
+        asker: Asker,
+        event: &Event,
+        at: Timestamp,
+        error: StoreError,
+    ) -> Decision {
         if let (Event::Message(message), StoreError::Unavailable(_)) = (event, &error)
             && let Some(id) = asker.client_id()
         {
             let conversation = Conversation::between(message.from(), message.to());
-            self.doubtful.add(conversation, message.from(), id);
+            self.doubtful.add(conversation, message.from(), id, at);
         }
         let refusal = Refusal::from(error);
         asker.refuse(&refusal);
@@ -106,4 +133,12 @@ impl Delivery {
         }
         self.bus.publish(Envelope { to: from, except, frame, way });
     }
+}
+
+/// Makes the event what is stored: the hooks that follow are not to hear of the retry's own text.
+fn recall(passage: &mut Passage, original: &Message) {
+    let Message { from, to, content, client_id, .. } = original;
+    let message = plugin::Message::new(*from, *to, Arc::clone(content), client_id.clone());
+    let changed_by = original.changed_by.iter().map(Arc::from).collect();
+    passage.recall(Event::Message(message), changed_by);
 }

@@ -22,7 +22,9 @@ use crate::{
     code::{Code, Refusal},
     config,
     hub::Session,
-    store::{Appended, Conversation, Marked, NewMark, NewMessage, Store, StoreError, Timestamp},
+    store::{
+        Appended, Conversation, Marked, Message, NewMark, NewMessage, Store, StoreError, Timestamp,
+    },
     wire::Frame,
 };
 
@@ -33,6 +35,8 @@ const OVERHEAD: usize = 1024;
 pub enum Job {
     /// A message, and whom to answer.
     Message { asker: Asker, passage: Passage, at: Timestamp },
+    /// A message that is stored, and whom to answer.
+    Recalled { asker: Asker, passage: Passage, original: Message },
     /// A read mark, and whom to tell of an error.
     Seen { session: Arc<Session>, passage: Passage, at: Timestamp },
     /// Nothing: every copy is dropped once all before it is done.
@@ -126,7 +130,12 @@ impl Lanes {
 impl Job {
     /// Who sends it, to whom, and the bytes of its text; nothing for what is no event.
     fn parties(&self) -> Option<(UserId, UserId, usize)> {
-        let (Job::Message { passage, .. } | Job::Seen { passage, .. }) = self else { return None };
+        let (Job::Message { passage, .. }
+        | Job::Recalled { passage, .. }
+        | Job::Seen { passage, .. }) = self
+        else {
+            return None;
+        };
         match passage.event() {
             Event::Message(message) => {
                 Some((message.from(), message.to(), message.content().len()))
@@ -138,7 +147,7 @@ impl Job {
 
     fn refuse(self, refusal: &Refusal) {
         let passage = match self {
-            Job::Message { asker, passage, .. } => {
+            Job::Message { asker, passage, .. } | Job::Recalled { asker, passage, .. } => {
                 asker.refuse(refusal);
                 passage
             }
@@ -210,6 +219,7 @@ impl Lane {
     async fn carry_out(&self, batch: Vec<Job>) -> Option<StoreError> {
         let (mut messages, mut marks) = (Vec::with_capacity(batch.len()), Vec::new());
         let (mut asked, mut readers) = (Vec::with_capacity(batch.len()), Vec::new());
+        let mut recalled = Vec::new();
         // Dropped at the end.
         let mut flushes = Vec::new();
         for job in batch {
@@ -226,7 +236,13 @@ impl Lane {
                         at,
                         changed_by: passage.changed_by().into(),
                     });
-                    asked.push((asker, passage));
+                    asked.push((asker, passage, at));
+                }
+                // What is stored now comes after it.
+                Job::Recalled { asker, mut passage, original } => {
+                    let appended = Appended { message: original, new: false };
+                    let decision = self.delivery.stored(asker, &mut passage, &appended);
+                    recalled.push((passage, decision));
                 }
                 Job::Seen { session, passage, at } => {
                     let Event::Seen(seen) = passage.event() else {
@@ -248,11 +264,12 @@ impl Lane {
         let outage = outage(&stored, &marked);
 
         // Everybody is answered before any `after` hook takes its time.
-        let mut finished = Vec::with_capacity(stored.len() + marked.len());
-        for ((asker, passage), result) in asked.into_iter().zip(stored) {
+        let mut finished = recalled;
+        finished.reserve(stored.len() + marked.len());
+        for ((asker, mut passage, at), result) in asked.into_iter().zip(stored) {
             let decision = match result {
-                Ok(appended) => self.delivery.stored(asker, &appended, passage.trace()),
-                Err(error) => self.delivery.not_stored(asker, passage.event(), error),
+                Ok(appended) => self.delivery.stored(asker, &mut passage, &appended),
+                Err(error) => self.delivery.not_stored(asker, passage.event(), at, error),
             };
             finished.push((passage, decision));
         }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     chain::{Passage, Refused},
     code::{Code, Refusal},
-    store::{self, Appended, StoreError, Timestamp},
+    store::{self, StoreError, Timestamp},
     values,
 };
 
@@ -124,19 +124,13 @@ impl Dispatch {
         }
     }
 
-    /// Answers a retry with its original, past the `before` hooks; in its lane, if others are to be
-    /// told of it as well.
+    /// Answers a retry with its original, past the `before` hooks; in its lane, if others may have
+    /// to be told of it as well.
     fn recall(&self, asker: Asker, mut passage: Passage, original: store::Message) {
-        let changed_by = original.changed_by.iter().map(Arc::from).collect();
-        let (content, client_id) = (Arc::clone(&original.content), original.client_id.clone());
-        let message = Message::new(original.from, original.to, content, client_id);
-        passage.recall(Event::Message(message), changed_by);
-        if self.delivery.owes(&original) {
-            let at = original.at;
-            return self.lanes.send(Job::Message { asker, passage, at });
+        if self.delivery.is_doubtful(&original) {
+            return self.lanes.send(Job::Recalled { asker, passage, original });
         }
-        let appended = Appended { message: original, new: false };
-        let decision = self.delivery.stored(asker, &appended, passage.trace());
+        let decision = self.delivery.known(asker, &mut passage, &original);
         passage.finish(decision);
     }
 

@@ -198,3 +198,29 @@ async fn a_store_that_hangs_keeps_nobody_waiting_and_holds_nothing_for_ever() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_retry_that_was_refused_is_told_to_nobody_again() {
+    let daemon = Daemon::start("[store]\ntimeout = \"3s\"\n");
+    let (mut ann, mut bob) = (daemon.client("ann").await, daemon.client("bob").await);
+    let message = json!({"event":"message","to":"@bob","content":"hello","id":"a"});
+    ann.send(message.clone()).await;
+    let original = ann.next().await;
+    ann.say("@bob", "later").await;
+    assert_eq!(ann.next().await["seq"], 2);
+    let lock = Held::new(&daemon);
+    ann.send(message.clone()).await;
+    assert_eq!(ann.next().await["code"], "unavailable");
+    drop(lock);
+    let again = wait::until("the store is back", async || {
+        ann.send(message.clone()).await;
+        Some(ann.next().await).filter(|answer| answer["event"] == "message")
+    });
+    assert_eq!(again.await, original);
+    for seq in [1, 2] {
+        assert_eq!(bob.next().await["seq"], seq);
+    }
+    assert!(bob.is_quiet().await, "he was told before");
+    assert_eq!(daemon.metric("confab_messages_accepted_total"), 2.0);
+    assert_eq!(daemon.metric("confab_messages_duplicate_total"), 1.0);
+}
