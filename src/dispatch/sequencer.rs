@@ -4,8 +4,10 @@
 //! Two nodes that store in one conversation publish independently, so their frames may cross; and
 //! a bus that was away has lost some. The store has them all, in order.
 
+mod track;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,15 +15,16 @@ use std::{
 use confab_plugin::UserId;
 use tokio::{sync::Semaphore, time::sleep};
 
+use self::track::Track;
 use super::{
     meters::{COPIES, HOLES},
     report,
     rounds::Rounds,
 };
 use crate::{
-    bus::{Deliver, Envelope, Way},
-    store::{Conversation, ConversationSummary, HistoryQuery, Message, Store, Timestamp},
-    wire::{Frame, Place},
+    bus::{Deliver, Envelope},
+    store::{Conversation, ConversationSummary, HistoryQuery, Store, Timestamp},
+    wire::Place,
 };
 
 /// How long a frame may be late before it is fetched from the store. Longer than the bus takes
@@ -30,9 +33,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often one hole is looked for in the store before it is left to the client's `sync`.
 const TRIES: u32 = 50;
-
-/// Frames that wait behind a hole; further ones are fetched from the store in their turn.
-const MAX_HELD: usize = 256;
 
 /// Conversations of one user that are followed; beyond it the quiet ones are forgotten.
 const MAX_TRACKS: usize = 1024;
@@ -66,18 +66,12 @@ struct Inner {
 }
 
 /// A user who is connected here.
-#[derive(Default)]
 struct Followed {
     /// Calls of `open` less calls of `close`, which may cross.
     opened: u32,
+    /// Of a conversation that is not followed, they have what is older than this, and nothing else.
+    since: Timestamp,
     tracks: HashMap<Conversation, Track>,
-}
-
-/// How far a user has been brought in one conversation.
-struct Track {
-    next: u64,
-    held: BTreeMap<u64, Envelope>,
-    filling: bool,
 }
 
 impl Sequencer {
@@ -103,9 +97,14 @@ impl Sequencer {
     /// conversations are, so that what is older than the session is not delivered to it. Undone
     /// when what it returns is dropped and not kept.
     pub async fn open(&self, user: UserId) -> Opening<'_> {
+        let recent = before_now(2 * SKEW);
         let opened = {
             let mut shard = self.inner.lock(user);
-            let followed = shard.entry(user).or_default();
+            let followed = shard.entry(user).or_insert_with(|| Followed {
+                opened: 0,
+                since: recent,
+                tracks: HashMap::new(),
+            });
             followed.opened += 1;
             followed.opened
         };
@@ -114,9 +113,8 @@ impl Sequencer {
         if opened == 1
             && let Ok(page) = self.inner.store.conversations(user, None, PAGE).await
         {
-            let recent = SystemTime::now().checked_sub(2 * SKEW).unwrap_or(UNIX_EPOCH);
             for last in page.conversations.iter().map(|summary| &summary.last_message) {
-                if last.at >= Timestamp::from(recent) {
+                if last.at >= recent {
                     self.inner.follow(user, last.conversation, last.seq);
                 }
             }
@@ -177,20 +175,20 @@ impl Deliver for Sequencer {
         }
         let user = envelope.to;
         let mut shard = self.inner.lock(user);
-        let Some(Followed { tracks, .. }) = shard.get_mut(&user) else { return };
+        let Some(Followed { tracks, since, .. }) = shard.get_mut(&user) else { return };
         if tracks.len() >= MAX_TRACKS && !tracks.contains_key(&conversation) {
             tracks.retain(|_, track| track.filling);
+            *since = before_now(SKEW);
         }
-        let track = tracks.entry(conversation).or_insert_with(|| Track::from(seq));
-        if seq < track.next {
+        let track = tracks.entry(conversation).or_insert_with(|| match seq {
+            1 => Track::from(1),
+            _ => Track::default(),
+        });
+        if !track.frame(seq, envelope, &*self.inner.hub) {
             COPIES.increment(1);
             return;
         }
-        if seq == track.next || track.held.len() < MAX_HELD {
-            track.held.insert(seq, envelope);
-        }
-        track.release(&*self.inner.hub);
-        if !track.held.is_empty() && !track.filling {
+        if track.is_stuck() && !track.filling {
             track.filling = true;
             let inner = Arc::clone(&self.inner);
             tokio::spawn(async move { inner.fill(user, conversation).await });
@@ -215,34 +213,52 @@ impl Inner {
         self.lock(user).get_mut(&user)?.tracks.get_mut(&conversation).map(act)
     }
 
-    /// Fetches what is missing before the frames that are held.
+    /// Fetches what is missing of what frames have told of.
     async fn fill(&self, user: UserId, conversation: Conversation) {
+        self.begin(user, conversation).await;
+        let missing = || {
+            self.with(user, conversation, |track| {
+                let missing = track.missing();
+                track.filling = missing.is_some();
+                missing
+            })
+            .flatten()
+        };
         let (mut hole, mut attempt) = (0, 0);
-        while attempt < TRIES {
+        while missing().is_some() {
             sleep(PATIENCE).await;
-            let next = self.with(user, conversation, |track| {
-                track.filling = !track.held.is_empty();
-                track.filling.then_some(track.next)
-            });
-            let Some(Some(next)) = next else { return };
+            let Some(next) = missing() else { return };
             // While a bus is away, one hole follows the other for as long as people write.
             if next > hole {
                 (hole, attempt) = (next, 0);
             }
             attempt += 1;
-            if self.fetch(user, conversation, next - 1).await.is_err() {
+            if attempt > TRIES {
+                // The store could not tell: go on after the hole, which the client's sync will
+                // close.
+                HOLES.increment(1);
+                self.with(user, conversation, |track| track.skip(&*self.hub));
+            } else if self.fetch(user, conversation, next - 1).await.is_err() {
                 sleep(PATIENCE * attempt).await;
             }
         }
-        // The store could not tell: go on after the hole, which the client's sync will close.
-        HOLES.increment(1);
-        self.with(user, conversation, |track| {
-            track.filling = false;
-            if let Some((&seq, _)) = track.held.first_key_value() {
-                track.next = seq;
+    }
+
+    /// Finds out where a conversation begins that was not followed: the frame that has come may
+    /// have overtaken another.
+    async fn begin(&self, user: UserId, conversation: Conversation) {
+        for attempt in 1..=TRIES {
+            let first = self.with(user, conversation, |track| track.first_unplaced()).flatten();
+            let since = self.lock(user).get(&user).map(|followed| followed.since);
+            let (Some(first), Some(since)) = (first, since) else { return };
+            if let Ok(after) = self.last_before(conversation, Some(first), since).await {
+                self.with(user, conversation, |track| track.begin(after + 1, &*self.hub));
+                return;
             }
-            track.release(&*self.hub);
-        });
+            sleep(PATIENCE * attempt).await;
+        }
+        HOLES.increment(1);
+        self.with(user, conversation, |track| track.skip(&*self.hub));
     }
 
     /// Delivers all that the store has after `after`.
@@ -263,10 +279,7 @@ impl Inner {
             self.rounds.answered(conversation).await;
             after = last.seq;
             self.with(user, conversation, |track| {
-                for message in &page.messages {
-                    track.take(user, message);
-                    track.release(&*self.hub);
-                }
+                track.messages(user, &page.messages, &*self.hub);
             });
             if !page.more {
                 return Ok(());
@@ -299,10 +312,10 @@ impl Inner {
             for summary in page.conversations.iter().filter(newer) {
                 found = true;
                 let conversation = summary.last_message.conversation;
-                let known = self.with(user, conversation, |track| track.next - 1);
+                let known = self.with(user, conversation, |track| track.delivered()).flatten();
                 let after = match known {
                     Some(after) => after,
-                    None => self.last_before(conversation, since).await?,
+                    None => self.last_before(conversation, None, since).await?,
                 };
                 if !self.follow(user, conversation, after) {
                     return Ok(());
@@ -320,18 +333,26 @@ impl Inner {
     fn follow(&self, user: UserId, conversation: Conversation, after: u64) -> bool {
         match self.lock(user).get_mut(&user) {
             Some(followed) => {
-                followed.tracks.entry(conversation).or_insert_with(|| Track::from(after + 1));
+                let track = followed.tracks.entry(conversation).or_default();
+                track.begin(after + 1, &*self.hub);
                 true
             }
             None => false,
         }
     }
 
-    /// The last message before that moment, 0 for none.
-    async fn last_before(&self, conversation: Conversation, since: Timestamp) -> Result<u64, ()> {
-        let mut before = None;
+    /// The last message before that moment, and before that `seq`; 0 for none.
+    async fn last_before(
+        &self,
+        conversation: Conversation,
+        mut before: Option<u64>,
+        since: Timestamp,
+    ) -> Result<u64, ()> {
+        // As a rule the last is old enough.
+        let mut limit = 1;
         loop {
-            let query = HistoryQuery { before, after: None, limit: PAGE };
+            let query = HistoryQuery { before, after: None, limit };
+            limit = PAGE;
             let page = self.store.history(conversation, query).await.map_err(|error| {
                 report("history", &error);
             })?;
@@ -340,34 +361,16 @@ impl Inner {
             }
             match page.messages.first() {
                 Some(first) if page.more => before = Some(first.seq),
-                _ => return Ok(0),
+                Some(_) => return Ok(0),
+                None => return Ok(before.map_or(0, |before| before - 1)),
             }
         }
     }
 }
 
-impl Track {
-    fn from(next: u64) -> Self {
-        Self { next, held: BTreeMap::new(), filling: false }
-    }
-
-    /// A message from the store, unless a frame of it is held: that one knows which session has
-    /// it already.
-    fn take(&mut self, user: UserId, message: &Message) {
-        if message.seq == self.next && !self.held.contains_key(&message.seq) {
-            let frame = Frame::message(message);
-            let envelope = Envelope { to: user, except: None, frame, way: Way::Store };
-            self.held.insert(message.seq, envelope);
-        }
-    }
-
-    /// Delivers what is next. Under the lock, so that nothing overtakes.
-    fn release(&mut self, hub: &dyn Deliver) {
-        while let Some(envelope) = self.held.remove(&self.next) {
-            self.next += 1;
-            hub.deliver(envelope);
-        }
-    }
+/// The moment this long ago.
+fn before_now(time: Duration) -> Timestamp {
+    Timestamp::from(SystemTime::now().checked_sub(time).unwrap_or(UNIX_EPOCH))
 }
 
 #[cfg(test)]

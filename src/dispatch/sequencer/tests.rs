@@ -5,7 +5,11 @@ use std::sync::Mutex;
 use confab_plugin::SessionId;
 
 use super::*;
-use crate::store::{ChangedBy, NewMessage, sqlite::SqliteStore};
+use crate::{
+    bus::Way,
+    store::{ChangedBy, Message, NewMessage, sqlite::SqliteStore},
+    wire::Frame,
+};
 
 /// Remembers what reached it.
 #[derive(Default)]
@@ -51,19 +55,15 @@ fn bob() -> UserId {
 }
 
 impl Scene {
-    /// Bob is here; the store has this many messages from Ann to him, a minute apart.
+    /// Bob is here; the store has this many messages from Ann to him, a minute apart, long ago.
     async fn with(messages: i64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         let config = crate::config::Store { path, ..crate::config::Store::default() };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config, 10).unwrap());
         let new = |n| NewMessage {
-            from: ann(),
-            to: bob(),
-            content: n_text(n),
-            client_id: None,
-            at: Timestamp(n * 60_000),
             changed_by: ChangedBy::of(["words"].into_iter().filter(|_| n % 2 == 0)),
+            ..new(n, Timestamp(n * 60_000))
         };
         let stored = store.append((1..=messages).map(new).collect()).await;
         let hub = Arc::new(FakeHub::default());
@@ -73,6 +73,13 @@ impl Scene {
         Self { hub, sequencer, stored, _folder: folder }
     }
 
+    /// Ann writes so many more now.
+    async fn write(&mut self, messages: i64) {
+        let new = (1..=messages).map(|n| new(n, Timestamp::now())).collect();
+        let stored = self.sequencer.inner.store.append(new).await;
+        self.stored.extend(stored.into_iter().map(|result| result.unwrap().message));
+    }
+
     fn deliver(&self, seq: usize) {
         let frame = Frame::message(&self.stored[seq - 1]);
         let except = Some(SessionId(seq as u64));
@@ -80,8 +87,15 @@ impl Scene {
     }
 }
 
-fn n_text(n: i64) -> Arc<str> {
-    n.to_string().into()
+fn new(n: i64, at: Timestamp) -> NewMessage {
+    NewMessage {
+        from: ann(),
+        to: bob(),
+        content: n.to_string().into(),
+        client_id: None,
+        at,
+        changed_by: ChangedBy::default(),
+    }
 }
 
 #[tokio::test]
@@ -146,22 +160,57 @@ async fn catching_up_brings_what_came_since() {
 
 #[tokio::test]
 async fn a_new_session_is_not_sent_what_is_older_than_itself() {
-    let scene = Scene::with(0).await;
-    let now = || Timestamp::now();
-    let new = |n: i64| NewMessage {
-        from: ann(),
-        to: bob(),
-        content: n_text(n),
-        client_id: None,
-        at: now(),
-        changed_by: ChangedBy::default(),
-    };
-    let store = Arc::clone(&scene.sequencer.inner.store);
-    store.append(vec![new(1), new(2)]).await;
+    let mut scene = Scene::with(0).await;
+    scene.write(2).await;
     scene.sequencer.close(bob());
     scene.sequencer.open(bob()).await.keep();
     let opened = SystemTime::now();
-    store.append(vec![new(3)]).await;
+    scene.write(1).await;
     scene.sequencer.catch_up(bob(), opened);
     scene.hub.has([3]).await;
+}
+
+#[tokio::test]
+async fn the_first_frames_may_cross_as_well() {
+    for old in [0, 1, 300] {
+        let mut scene = Scene::with(old).await;
+        scene.write(3).await;
+        let [one, two, three] = [1, 2, 3].map(|n| usize::try_from(old + n).unwrap());
+        for seq in [two, three, one] {
+            scene.deliver(seq);
+        }
+        scene.hub.has([one, two, three].map(|seq| seq as u64)).await;
+        let all = scene.hub.0.lock().unwrap();
+        assert!(all.iter().all(|(seq, one)| one.except == Some(SessionId(*seq))));
+    }
+}
+
+#[tokio::test]
+async fn what_never_comes_before_the_first_frame_is_fetched() {
+    let mut scene = Scene::with(1).await;
+    scene.write(300).await;
+    scene.deliver(250);
+    scene.hub.has(2..=301).await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_was_forgotten_goes_on() {
+    let scene = Scene::with(3).await;
+    scene.deliver(2);
+    scene.hub.has([2]).await;
+    let with = |peer| Conversation::between(bob(), UserId::from_u128(1000 + peer));
+    let tracks = || {
+        let shard = scene.sequencer.inner.lock(bob());
+        shard.get(&bob()).unwrap().tracks.len()
+    };
+    for peer in 1..MAX_TRACKS as u128 {
+        scene.sequencer.inner.follow(bob(), with(peer), 0);
+    }
+    assert_eq!(tracks(), MAX_TRACKS);
+    let other = Message { conversation: with(0), ..scene.stored[0].clone() };
+    let frame = Frame::message(&other);
+    scene.sequencer.deliver(Envelope { to: bob(), except: None, frame, way: Way::Bus });
+    assert_eq!(tracks(), 1);
+    scene.deliver(3);
+    scene.hub.has([2, 1, 3]).await;
 }
