@@ -33,7 +33,8 @@ const CONFIG: &str = "[store.mongo]\nlayout = \"single\"\n";
 async fn open(daemon: &Daemon) -> Arc<dyn Store> {
     let Some(uri) = daemon.variable("MONGO_URI") else {
         let path = daemon.folder().join("data");
-        let config = config::Store { path, ..config::Store::default() };
+        let timeout = confab_plugin::Duration::from_secs(60);
+        let config = config::Store { path, timeout, ..config::Store::default() };
         return Arc::new(SqliteStore::open(&config, 1000).expect("opened"));
     };
     let mongo = config::Mongo {

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// A session that is silent for long enough to be pinged is soon found out.
-const CONFIG: &str = "[limits]\nping_interval = \"1s\"\nidle_timeout = \"6s\"\n";
+const CONFIG: &str = "[limits]\nping_interval = \"1s\"\nidle_timeout = \"6s\"\n\
+                      sync_messages = 10000\nsync = \"1MiB\"\n";
 
 /// A daemon that sees another time than the test.
 struct Scene {

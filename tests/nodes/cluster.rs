@@ -33,12 +33,21 @@ impl Cluster {
         cluster
     }
 
-    /// On these servers, without a rate limit, and with short times.
+    /// On these servers, without a rate limit. A disk may stall for seconds.
     pub async fn on(uri: String, redis: &str) -> Self {
+        Self::waiting(uri, redis, "60s", "60s").await
+    }
+
+    /// The same, when MongoDB goes away: it is not waited for for long.
+    pub async fn impatient(uri: String, redis: &str) -> Self {
+        Self::waiting(uri, redis, "2s", "3s").await
+    }
+
+    async fn waiting(uri: String, redis: &str, selection: &str, operation: &str) -> Self {
         let more = [
             ("CONFAB_LIMITS__FRAME_RATE", "0"),
-            ("CONFAB_STORE__MONGO__SERVER_SELECTION_TIMEOUT", "2s"),
-            ("CONFAB_STORE__MONGO__OPERATION_TIMEOUT", "3s"),
+            ("CONFAB_STORE__MONGO__SERVER_SELECTION_TIMEOUT", selection),
+            ("CONFAB_STORE__MONGO__OPERATION_TIMEOUT", operation),
             ("CONFAB_BUS__REDIS__RESPONSE_TIMEOUT", "1s"),
             ("CONFAB_BUS__REDIS__MAX_BACKOFF", "1s"),
         ];

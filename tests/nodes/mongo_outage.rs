@@ -30,7 +30,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let mongod = Mongod::replica_set().await;
-        let cluster = Cluster::on(mongod.uri(), &redis_server::shared_url()).await;
+        let cluster = Cluster::impatient(mongod.uri(), &redis_server::shared_url()).await;
         let ann = cluster.one.http().register("ann");
         let bob = cluster.two.http().register("bob");
         Self { mongod, cluster, ann, bob }

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     mongo,
     redis_server::RedisServer,
-    support::{Client, wait::until},
+    support::{
+        Client,
+        wait::{DEADLINE, until},
+    },
 };
 
 /// How long Redis is away.
@@ -60,11 +63,15 @@ async fn outage(away: impl FnOnce(&mut RedisServer), back: impl FnOnce(&mut Redi
     let all = history(&cluster.one, &ann.token, &bob.id);
     check(&all, &sent.iter().collect::<Vec<_>>());
     assert_eq!(all.len(), sent.iter().map(|sent| sent.acknowledged.len()).sum::<usize>());
-    for (seen, reading) in &readers {
-        until("a reader has everything", async || {
+    for (n, (seen, reading)) in readers.iter().enumerate() {
+        let everything = until("a reader has everything", async || {
             (seen.lock().expect("seen").len() == all.len()).then_some(())
-        })
-        .await;
+        });
+        if tokio::time::timeout(DEADLINE / 2, everything).await.is_err() {
+            let seen = seen.lock().expect("seen");
+            let missing: Vec<_> = all.iter().filter(|(seq, _)| !seen.contains_key(seq)).collect();
+            panic!("reader {n} misses {missing:?} of {}", all.len());
+        }
         assert_eq!(*seen.lock().expect("seen"), all);
         assert!(!reading.is_finished(), "no session closes");
     }

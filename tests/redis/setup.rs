@@ -21,8 +21,8 @@ pub struct Member {
 pub fn config(url: String) -> config::Redis {
     config::Redis {
         url: Some(url.into()),
-        connect_timeout: Duration(StdDuration::from_millis(500)),
-        response_timeout: Duration(StdDuration::from_millis(300)),
+        connect_timeout: Duration(StdDuration::from_secs(2)),
+        response_timeout: Duration(StdDuration::from_secs(2)),
         max_backoff: Duration(StdDuration::from_millis(300)),
         ..config::Redis::default()
     }

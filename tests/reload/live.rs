@@ -93,7 +93,7 @@ async fn what_needs_a_restart_is_named_until_there_was_one() {
         let auth = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
         format!("{auth}{}{more}", queue(n))
     };
-    let mut daemon = Daemon::start(&configuration(5, ""));
+    let mut daemon = Daemon::start(&configuration(5, "[store]\n"));
     let ann = daemon.http().register("ann");
     let hash = || daemon.metric("confab_config_hash");
     let before = hash();
@@ -117,7 +117,7 @@ async fn what_needs_a_restart_is_named_until_there_was_one() {
     .await;
     assert_eq!(daemon.http().get_json("/users/me", &ann.token)["username"], "ann");
 
-    daemon.configure(&configuration(5, ""));
+    daemon.configure(&configuration(5, "[store]\n"));
     let (_, answer) = reload(&daemon);
     assert_eq!((&answer["needs_restart"], &answer["changes"]), (&json!([]), &json!([])));
     assert_eq!(daemon.metric("confab_config_restart_needed_keys"), 0.0);

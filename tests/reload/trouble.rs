@@ -69,7 +69,7 @@ async fn a_stop_does_not_wait_for_a_plugin_that_never_starts() {
     logged(&daemon, "at the gate").await;
     let started = Instant::now();
     assert!(daemon.stop().success());
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     let (status, answer) = call.join().unwrap();
     assert_eq!((status, &answer["code"]), (503, &json!("unavailable")), "{answer}");
     let log = daemon.log();
@@ -81,7 +81,7 @@ async fn a_stop_does_not_wait_for_a_plugin_that_never_starts() {
 #[tokio::test]
 async fn a_plugin_that_takes_too_long_to_start_fails_the_reload() {
     let impatient = |more: &str| {
-        format!("[server]\nreload_timeout = \"1s\"\n{}{more}", entries("one").concat())
+        format!("[server]\nreload_timeout = \"3s\"\n{}{more}", entries("one").concat())
     };
     let daemon = Daemon::start_program(&program(), &impatient(""));
     let gate = daemon.folder().join("gate");
@@ -91,7 +91,7 @@ async fn a_plugin_that_takes_too_long_to_start_fails_the_reload() {
     daemon.configure(&impatient(&late));
     let (status, answer) = reload(&daemon);
     assert_eq!(status, 422);
-    let message = "plugin entry \"late\" did not start: it took longer than 1s";
+    let message = "plugin entry \"late\" did not start: it took longer than 3s";
     assert_eq!(answer["errors"][0]["message"], message);
     fs::write(&gate, "").unwrap();
     let (status, answer) = reload(&daemon);
@@ -100,7 +100,7 @@ async fn a_plugin_that_takes_too_long_to_start_fails_the_reload() {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
-    let impatient = "[server]\nreload_timeout = \"1s\"\n";
+    let impatient = "[server]\nreload_timeout = \"3s\"\n";
     let mut daemon = Daemon::start(impatient);
     let folder = daemon.folder().join("conf.d");
     fs::create_dir(&folder).unwrap();
@@ -108,7 +108,7 @@ async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (status, answer) = reload(&daemon);
     let told = answer["message"].as_str().unwrap();
-    assert!(status == 503 && told.contains("longer than 1s"), "{answer}");
+    assert!(status == 503 && told.contains("longer than 3s"), "{answer}");
     let (status, answer) = reload(&daemon);
     assert!(status == 503 && answer["message"].as_str().unwrap().contains("still waits"));
     let mut ann = daemon.client("ann").await;

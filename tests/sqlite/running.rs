@@ -47,7 +47,7 @@ async fn a_locked_database_is_an_outage_that_heals() {
     let store = try_open(config(folder.path())).await.unwrap();
     send(&store, "before", "before").await.unwrap();
     store.close().await;
-    let patience = confab_plugin::Duration::from_millis(200);
+    let patience = confab_plugin::Duration::from_secs(2);
     let store =
         try_open(config::Store { timeout: patience, ..config(folder.path()) }).await.unwrap();
     let shell = Connection::open(folder.path().join("confab.db")).unwrap();

@@ -15,6 +15,9 @@ use super::{Client, Http, wait::DEADLINE};
 /// Cheap hashes: what a password costs is tested elsewhere. No rate: tests are impatient.
 const FAST: &str = "[auth]\nargon2_memory = \"8MiB\"\nargon2_iterations = 1\n";
 
+/// A disk may stall for seconds: what the daemon does then is tested where it is meant to happen.
+const PATIENT: &str = "[store]\ntimeout = \"60s\"\n[store.mongo]\noperation_timeout = \"60s\"\n";
+
 /// The tests of the promises run a second time on MongoDB and Redis, when this variable is
 /// `nodes`: `tests/run` does so.
 const BACKEND: &str = "CONFAB_TEST_BACKEND";
@@ -292,11 +295,12 @@ impl Drop for Daemon {
     }
 }
 
-/// Writes `confab.toml`. Passwords are cheap, at the end of the file, unless it has an `[auth]` of
-/// its own.
+/// Writes `confab.toml`. At the end of the file passwords are cheap, and the store may take its
+/// time, unless there are an `[auth]` and a `[store]` already.
 fn configure(folder: &Path, toml: &str) {
     let auth = if toml.contains("[auth]") { "" } else { FAST };
-    fs::write(folder.join("confab.toml"), format!("{toml}\n{auth}")).expect("written");
+    let store = if toml.contains("[store") { "" } else { PATIENT };
+    fs::write(folder.join("confab.toml"), format!("{toml}\n{auth}{store}")).expect("written");
 }
 
 /// A command for the built program, without any of this process's variables.
