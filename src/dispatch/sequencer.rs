@@ -4,18 +4,21 @@
 //! Two nodes that store in one conversation publish independently, so their frames may cross; and
 //! a bus that was away has lost some. The store has them all, in order.
 
+mod followed;
 mod track;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use confab_plugin::UserId;
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
-use self::track::Track;
+use self::followed::{Course, Taken, Users, before_now};
 use super::{
     meters::{COPIES, HOLES},
     report,
@@ -34,9 +37,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How often one hole is looked for in the store before it is left to the client's `sync`.
 const TRIES: u32 = 50;
 
-/// Conversations of one user that are followed; beyond it the quiet ones are forgotten.
-const MAX_TRACKS: usize = 1024;
-
 /// Messages fetched at once.
 const PAGE: usize = 100;
 
@@ -46,13 +46,18 @@ const SKEW: Duration = Duration::from_secs(5);
 /// Users that are caught up at the same time.
 const CATCHING_UP: usize = 16;
 
-/// Users are spread over this many locks.
-const SHARDS: usize = 64;
+/// Conversations whose begin is looked up at the same time.
+const LOOKING_UP: usize = 16;
+
+/// How long the first frame of a conversation may wait for what comes before it. Then it is
+/// delivered, and the client's `sync` closes the hole, if there is one.
+const LOOK_UP: Duration = Duration::from_millis(500);
 
 /// Delivers to the hub, in order.
 ///
 /// Invariant: for each user and conversation, what reaches the hub has ascending `seq`, without
-/// a copy; and without a hole, but where the store could not be read for a long time.
+/// a copy; and without a hole, but where the store could not be read for a long time. Of a user
+/// with more conversations than are followed, one that was forgotten may repeat its last messages.
 pub struct Sequencer {
     inner: Arc<Inner>,
 }
@@ -61,17 +66,9 @@ struct Inner {
     hub: Arc<dyn Deliver>,
     store: Arc<dyn Store>,
     rounds: Arc<Rounds>,
-    shards: [Mutex<HashMap<UserId, Followed>>; SHARDS],
+    users: Users,
     catching_up: Semaphore,
-}
-
-/// A user who is connected here.
-struct Followed {
-    /// Calls of `open` less calls of `close`, which may cross.
-    opened: u32,
-    /// Of a conversation that is not followed, they have what is older than this, and nothing else.
-    since: Timestamp,
-    tracks: HashMap<Conversation, Track>,
+    looking_up: Semaphore,
 }
 
 impl Sequencer {
@@ -82,8 +79,9 @@ impl Sequencer {
                 hub,
                 rounds: Arc::new(Rounds::new(store.lanes())),
                 store,
-                shards: std::array::from_fn(|_| Mutex::default()),
+                users: Users::new(),
                 catching_up: Semaphore::new(CATCHING_UP),
+                looking_up: Semaphore::new(LOOKING_UP),
             }),
         }
     }
@@ -97,25 +95,17 @@ impl Sequencer {
     /// conversations are, so that what is older than the session is not delivered to it. Undone
     /// when what it returns is dropped and not kept.
     pub async fn open(&self, user: UserId) -> Opening<'_> {
+        let Inner { users, store, hub, .. } = &*self.inner;
         let recent = before_now(2 * SKEW);
-        let opened = {
-            let mut shard = self.inner.lock(user);
-            let followed = shard.entry(user).or_insert_with(|| Followed {
-                opened: 0,
-                since: recent,
-                tracks: HashMap::new(),
-            });
-            followed.opened += 1;
-            followed.opened
-        };
+        let is_first = users.open(user, recent);
         let opening = Opening { sequencer: self, user, kept: false };
         // A store that does not answer costs a new session some copies, no more.
-        if opened == 1
-            && let Ok(page) = self.inner.store.conversations(user, None, PAGE).await
-        {
+        if is_first && let Ok(page) = store.conversations(user, None, PAGE).await {
             for last in page.conversations.iter().map(|summary| &summary.last_message) {
-                if last.at >= recent {
-                    self.inner.follow(user, last.conversation, last.seq);
+                if last.at >= recent
+                    && let Some(course) = users.course(user, last.conversation)
+                {
+                    users.follow(course, last.seq, &**hub);
                 }
             }
         }
@@ -131,13 +121,7 @@ impl Sequencer {
 
     /// A session of a user has closed here; forgets them with the last.
     pub fn close(&self, user: UserId) {
-        let mut shard = self.inner.lock(user);
-        if let Some(followed) = shard.get_mut(&user) {
-            followed.opened = followed.opened.saturating_sub(1);
-            if followed.opened == 0 {
-                shard.remove(&user);
-            }
-        }
+        self.inner.users.close(user);
     }
 }
 
@@ -165,64 +149,50 @@ impl Drop for Opening<'_> {
 
 impl Deliver for Sequencer {
     fn deliver(&self, envelope: Envelope) {
-        let Some(Place { conversation, seq, from, at }) = envelope.frame.place else {
+        let Some(place) = envelope.frame.place else {
             self.inner.hub.deliver(envelope);
             return;
         };
+        let Place { conversation, seq, from, at } = place;
         // What this node stored itself came from a session here.
         if envelope.except.is_none() {
             self.inner.store.saw(conversation, from, seq, at);
         }
-        let user = envelope.to;
-        let mut shard = self.inner.lock(user);
-        let Some(Followed { tracks, since, .. }) = shard.get_mut(&user) else { return };
-        if tracks.len() >= MAX_TRACKS && !tracks.contains_key(&conversation) {
-            tracks.retain(|_, track| track.filling);
-            *since = before_now(SKEW);
+        match self.inner.users.take(&place, envelope, &*self.inner.hub) {
+            Taken::Gone | Taken::Kept => {}
+            Taken::Copy => COPIES.increment(1),
+            Taken::Stuck(course) => {
+                let inner = Arc::clone(&self.inner);
+                tokio::spawn(async move { inner.fill(course).await });
+            }
         }
-        let track = tracks.entry(conversation).or_insert_with(|| match seq {
-            1 => Track::from(1),
-            _ => Track::default(),
-        });
-        if !track.frame(seq, envelope, &*self.inner.hub) {
-            COPIES.increment(1);
-            return;
-        }
-        if track.is_stuck() && !track.filling {
-            track.filling = true;
-            let inner = Arc::clone(&self.inner);
-            tokio::spawn(async move { inner.fill(user, conversation).await });
+    }
+}
+
+/// Whoever fills a track says so in it, and when it is done; this does when it panics.
+struct Filling<'a>(&'a Users, Course);
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.with(self.1, |track| track.filling = false);
         }
     }
 }
 
 impl Inner {
-    fn lock(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Followed>> {
-        // The low bits of a ULID are random.
-        let shard = &self.shards[(user.as_u128() % SHARDS as u128) as usize];
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something with a track; nothing when its user has left.
-    fn with<T>(
-        &self,
-        user: UserId,
-        conversation: Conversation,
-        act: impl FnOnce(&mut Track) -> T,
-    ) -> Option<T> {
-        self.lock(user).get_mut(&user)?.tracks.get_mut(&conversation).map(act)
-    }
-
     /// Fetches what is missing of what frames have told of.
-    async fn fill(&self, user: UserId, conversation: Conversation) {
-        self.begin(user, conversation).await;
+    async fn fill(&self, course: Course) {
+        let Self { users, hub, .. } = self;
+        let _filling = Filling(users, course);
+        self.begin(course).await;
         let missing = || {
-            self.with(user, conversation, |track| {
+            let missing = users.with(course, |track| {
                 let missing = track.missing();
                 track.filling = missing.is_some();
                 missing
-            })
-            .flatten()
+            });
+            missing.flatten()
         };
         let (mut hole, mut attempt) = (0, 0);
         while missing().is_some() {
@@ -237,8 +207,8 @@ impl Inner {
                 // The store could not tell: go on after the hole, which the client's sync will
                 // close.
                 HOLES.increment(1);
-                self.with(user, conversation, |track| track.skip(&*self.hub));
-            } else if self.fetch(user, conversation, next - 1).await.is_err() {
+                users.with(course, |track| track.skip(&**hub));
+            } else if self.fetch(course, next - 1).await.is_err() {
                 sleep(PATIENCE * attempt).await;
             }
         }
@@ -246,28 +216,46 @@ impl Inner {
 
     /// Finds out where a conversation begins that was not followed: the frame that has come may
     /// have overtaken another.
-    async fn begin(&self, user: UserId, conversation: Conversation) {
-        for attempt in 1..=TRIES {
-            let first = self.with(user, conversation, |track| track.first_unplaced()).flatten();
-            let since = self.lock(user).get(&user).map(|followed| followed.since);
-            let (Some(first), Some(since)) = (first, since) else { return };
-            if let Ok(after) = self.last_before(conversation, Some(first), since).await {
-                self.with(user, conversation, |track| track.begin(after + 1, &*self.hub));
-                return;
+    async fn begin(&self, course: Course) {
+        let unplaced = self.users.with(course, |track| track.first_unplaced());
+        let Some((first, since)) = unplaced.flatten() else { return };
+        let look_up = async {
+            let _turn = self.looking_up.acquire().await.map_err(|_| ())?;
+            self.right_before(course.conversation, first, since).await
+        };
+        let after = match timeout(LOOK_UP, look_up).await {
+            Ok(Ok(after)) => after,
+            Ok(Err(())) | Err(_) => first.saturating_sub(1),
+        };
+        self.users.with(course, |track| track.begin(after + 1, &*self.hub));
+    }
+
+    /// The last message before `first` that was sent before that moment; or if that is further back
+    /// than anybody's frames can be late, one that is far enough.
+    async fn right_before(
+        &self,
+        conversation: Conversation,
+        first: u64,
+        since: Timestamp,
+    ) -> Result<u64, ()> {
+        let mut reached = first;
+        // As a rule the last one is old enough.
+        for limit in [1, PAGE] {
+            let query = HistoryQuery { before: Some(first), after: None, limit };
+            let page = self.store.history(conversation, query).await.map_err(|error| {
+                report("history", &error);
+            })?;
+            if let Some(older) = page.messages.iter().rev().find(|message| message.at < since) {
+                return Ok(older.seq);
             }
-            sleep(PATIENCE * attempt).await;
+            reached = page.messages.first().map_or(first, |earliest| earliest.seq);
         }
-        HOLES.increment(1);
-        self.with(user, conversation, |track| track.skip(&*self.hub));
+        Ok(reached.saturating_sub(1))
     }
 
     /// Delivers all that the store has after `after`.
-    async fn fetch(
-        &self,
-        user: UserId,
-        conversation: Conversation,
-        mut after: u64,
-    ) -> Result<(), ()> {
+    async fn fetch(&self, course: Course, mut after: u64) -> Result<(), ()> {
+        let conversation = course.conversation;
         loop {
             let query = HistoryQuery { after: Some(after), before: None, limit: PAGE };
             let page = self.store.history(conversation, query).await.map_err(|error| {
@@ -278,8 +266,8 @@ impl Inner {
             // Only the frame that comes with it tells which session that is.
             self.rounds.answered(conversation).await;
             after = last.seq;
-            self.with(user, conversation, |track| {
-                track.messages(user, &page.messages, &*self.hub);
+            self.users.with(course, |track| {
+                track.messages(course.user, &page.messages, &*self.hub);
             });
             if !page.more {
                 return Ok(());
@@ -312,15 +300,16 @@ impl Inner {
             for summary in page.conversations.iter().filter(newer) {
                 found = true;
                 let conversation = summary.last_message.conversation;
-                let known = self.with(user, conversation, |track| track.delivered()).flatten();
+                let Some(course) = self.users.course(user, conversation) else { return Ok(()) };
+                let known = self.users.with(course, |track| track.delivered()).flatten();
                 let after = match known {
                     Some(after) => after,
-                    None => self.last_before(conversation, None, since).await?,
+                    None => self.last_before(conversation, since).await?,
                 };
-                if !self.follow(user, conversation, after) {
+                if !self.users.follow(course, after, &*self.hub) {
                     return Ok(());
                 }
-                self.fetch(user, conversation, after).await?;
+                self.fetch(course, after).await?;
             }
             cursor = page.next;
             if cursor.is_none() || !found {
@@ -329,30 +318,11 @@ impl Inner {
         }
     }
 
-    /// Follows a conversation from after this message on; `false` when the user has left.
-    fn follow(&self, user: UserId, conversation: Conversation, after: u64) -> bool {
-        match self.lock(user).get_mut(&user) {
-            Some(followed) => {
-                let track = followed.tracks.entry(conversation).or_default();
-                track.begin(after + 1, &*self.hub);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The last message before that moment, and before that `seq`; 0 for none.
-    async fn last_before(
-        &self,
-        conversation: Conversation,
-        mut before: Option<u64>,
-        since: Timestamp,
-    ) -> Result<u64, ()> {
-        // As a rule the last is old enough.
-        let mut limit = 1;
+    /// The last message before that moment, 0 for none.
+    async fn last_before(&self, conversation: Conversation, since: Timestamp) -> Result<u64, ()> {
+        let mut before = None;
         loop {
-            let query = HistoryQuery { before, after: None, limit };
-            limit = PAGE;
+            let query = HistoryQuery { before, after: None, limit: PAGE };
             let page = self.store.history(conversation, query).await.map_err(|error| {
                 report("history", &error);
             })?;
@@ -361,16 +331,10 @@ impl Inner {
             }
             match page.messages.first() {
                 Some(first) if page.more => before = Some(first.seq),
-                Some(_) => return Ok(0),
-                None => return Ok(before.map_or(0, |before| before - 1)),
+                _ => return Ok(0),
             }
         }
     }
-}
-
-/// The moment this long ago.
-fn before_now(time: Duration) -> Timestamp {
-    Timestamp::from(SystemTime::now().checked_sub(time).unwrap_or(UNIX_EPOCH))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use crate::{
+    mongo::TestDatabase,
     mongod::Mongod,
     redis_server,
     support::{Client, wait::until},
@@ -24,8 +25,23 @@ async fn sent(client: &mut Client, message: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_stored_in_doubt_is_delivered_when_it_is_sent_again() {
+    is_delivered_when_it_is_sent_again("").await;
+}
+
+/// A chain that may refuse looks a message up before it asks its hooks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_behind_a_chain_that_judges() {
+    is_delivered_when_it_is_sent_again("[[plugins]]\nuse = \"spam\"\n").await;
+}
+
+async fn is_delivered_when_it_is_sent_again(chain: &str) {
     let mongod = Mongod::standalone(&["--setParameter", "enableTestCommands=1"]).await;
-    let cluster = Cluster::on(mongod.uri(), &redis_server::shared_url()).await;
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(file.path(), chain).unwrap();
+    let more = [("CONFAB_CONFIG", file.path().to_str().unwrap())];
+    let database = TestDatabase::on(mongod.uri());
+    let cluster = Cluster::with(database, &redis_server::shared_url(), &more);
+    cluster.ready().await;
     let (mut ann, mut bob) = (cluster.one.client("ann").await, cluster.two.client("bob").await);
     let mut device = Client::connect(cluster.two.address(), &ann.account).await;
     let message = |id: &str| json!({"event":"message","to":"@bob","content":id,"id":id});

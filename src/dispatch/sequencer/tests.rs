@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use confab_plugin::SessionId;
 
-use super::*;
+use super::{followed::MAX_TRACKS, *};
 use crate::{
     bus::Way,
     store::{ChangedBy, Message, NewMessage, sqlite::SqliteStore},
@@ -188,29 +188,67 @@ async fn the_first_frames_may_cross_as_well() {
 #[tokio::test]
 async fn what_never_comes_before_the_first_frame_is_fetched() {
     let mut scene = Scene::with(1).await;
-    scene.write(300).await;
-    scene.deliver(250);
-    scene.hub.has(2..=301).await;
+    scene.write(80).await;
+    scene.deliver(60);
+    scene.hub.has(2..=81).await;
 }
 
 #[tokio::test]
-async fn a_conversation_that_was_forgotten_goes_on() {
+async fn a_frame_that_waits_for_its_place_is_not_lost() {
+    let scene = Scene::with(9).await;
+    let inner = &scene.sequencer.inner;
+    scene.deliver(5);
+    assert!(scene.hub.seqs().is_empty());
+    let course = inner.users.course(bob(), scene.stored[0].conversation).unwrap();
+    inner.users.follow(course, 8, &*inner.hub);
+    assert_eq!(scene.hub.seqs(), [5]);
+    scene.deliver(5);
+    scene.hub.has([5]).await;
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_tell_holds_up_no_first_frame() {
     let scene = Scene::with(3).await;
+    scene.sequencer.inner.store.close().await;
     scene.deliver(2);
     scene.hub.has([2]).await;
+}
+
+#[tokio::test]
+async fn who_left_and_came_again_begins_anew() {
+    let scene = Scene::with(3).await;
+    let (users, conversation) = (&scene.sequencer.inner.users, scene.stored[0].conversation);
+    scene.deliver(2);
+    let before = users.course(bob(), conversation).unwrap();
+    scene.sequencer.close(bob());
+    assert!(users.course(bob(), conversation).is_none());
+    scene.deliver(2);
+    scene.sequencer.open(bob()).await.keep();
+    scene.deliver(2);
+    assert!(users.with(before, |_| ()).is_none());
+    assert!(!users.follow(before, 0, &*scene.sequencer.inner.hub));
+    scene.hub.has([2]).await;
+}
+
+#[tokio::test]
+async fn of_many_conversations_the_quiet_ones_are_forgotten() {
+    let mut scene = Scene::with(2).await;
+    scene.write(3).await;
+    scene.deliver(3);
+    scene.hub.has([3]).await;
+    let inner = &scene.sequencer.inner;
     let with = |peer| Conversation::between(bob(), UserId::from_u128(1000 + peer));
-    let tracks = || {
-        let shard = scene.sequencer.inner.lock(bob());
-        shard.get(&bob()).unwrap().tracks.len()
-    };
     for peer in 1..MAX_TRACKS as u128 {
-        scene.sequencer.inner.follow(bob(), with(peer), 0);
+        let course = inner.users.course(bob(), with(peer)).unwrap();
+        inner.users.follow(course, 0, &*inner.hub);
     }
-    assert_eq!(tracks(), MAX_TRACKS);
-    let other = Message { conversation: with(0), ..scene.stored[0].clone() };
+    assert_eq!(inner.users.tracks(bob()), MAX_TRACKS);
+    let other = Message { conversation: with(0), seq: 1, ..scene.stored[0].clone() };
     let frame = Frame::message(&other);
     scene.sequencer.deliver(Envelope { to: bob(), except: None, frame, way: Way::Bus });
-    assert_eq!(tracks(), 1);
-    scene.deliver(3);
-    scene.hub.has([2, 1, 3]).await;
+    assert_eq!(inner.users.tracks(bob()), 2, "the one that is new, and the one of late");
+    for seq in [3, 4, 5] {
+        scene.deliver(seq);
+    }
+    scene.hub.has([3, 1, 4, 5]).await;
 }

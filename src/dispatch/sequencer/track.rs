@@ -6,7 +6,7 @@ use confab_plugin::UserId;
 
 use crate::{
     bus::{Deliver, Envelope, Way},
-    store::Message,
+    store::{Message, Timestamp},
     wire::Frame,
 };
 
@@ -14,60 +14,105 @@ use crate::{
 const MAX_HELD: usize = 256;
 
 /// The frames of one conversation on their way to one user.
-#[derive(Default)]
+///
+/// Invariant: what is delivered has ascending `seq`, and every frame is delivered that is above
+/// what was delivered before it came.
 pub(super) struct Track {
-    /// The next to be delivered, once it is known what the user has.
-    next: Option<u64>,
+    next: Next,
     held: BTreeMap<u64, Envelope>,
-    /// The latest that a frame has told of, whether it is held or not.
+    /// The latest `seq` that a frame has told of, whether it is held or not.
     newest: u64,
+    /// When the latest message was sent.
+    latest: Timestamp,
     /// There is a task that fetches what is missing.
     pub(super) filling: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// This `seq`.
+    Is(u64),
+    /// It is not known yet: the user has what is older than this.
+    Since(Timestamp),
 }
 
 impl Track {
     /// Of a user who has all before this.
     pub(super) fn from(next: u64) -> Self {
-        Self { next: Some(next), ..Self::default() }
+        Self::new(Next::Is(next))
+    }
+
+    /// Of a user who has what is older than `since`.
+    pub(super) fn unplaced(since: Timestamp) -> Self {
+        Self::new(Next::Since(since))
+    }
+
+    fn new(next: Next) -> Self {
+        let latest = Timestamp(i64::MIN);
+        Self { next, held: BTreeMap::new(), newest: 0, latest, filling: false }
+    }
+
+    /// When the latest message was sent.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.latest
     }
 
     /// The last that was delivered, if that is known.
     pub(super) fn delivered(&self) -> Option<u64> {
-        self.next.map(|next| next - 1)
+        match self.next {
+            Next::Is(next) => Some(next.saturating_sub(1)),
+            Next::Since(_) => None,
+        }
     }
 
-    /// The first frame that is held while it is not known where to begin.
-    pub(super) fn first_unplaced(&self) -> Option<u64> {
-        let (first, _) = self.held.first_key_value()?;
-        self.next.is_none().then_some(*first)
+    /// While it is not known where to begin: the first frame that is held, and the moment before
+    /// which the user has everything.
+    pub(super) fn first_unplaced(&self) -> Option<(u64, Timestamp)> {
+        match self.next {
+            Next::Is(_) => None,
+            Next::Since(since) => self.held.keys().next().map(|first| (*first, since)),
+        }
     }
 
     /// What comes next, if it is known to be missing.
     pub(super) fn missing(&self) -> Option<u64> {
-        self.next.filter(|next| *next <= self.newest)
+        match self.next {
+            Next::Is(next) if next <= self.newest => Some(next),
+            _ => None,
+        }
     }
 
     /// Whether a task is needed to go on.
     pub(super) fn is_stuck(&self) -> bool {
-        self.missing().or(self.first_unplaced()).is_some()
+        self.missing().is_some() || self.first_unplaced().is_some()
     }
 
-    /// The user has all before `next`, if nothing is known yet.
+    /// The user has all before `next`, or before the first frame that is held; if nothing was known
+    /// yet.
     pub(super) fn begin(&mut self, next: u64, hub: &dyn Deliver) {
-        if self.next.is_none() {
-            self.next = Some(next);
-            self.held = self.held.split_off(&next);
+        if let Next::Since(_) = self.next {
+            let first = self.held.keys().next().copied();
+            self.next = Next::Is(first.map_or(next, |first| first.min(next)));
             self.release(hub);
         }
     }
 
-    /// Takes the frame of this `seq`; `false` for a copy.
-    pub(super) fn frame(&mut self, seq: u64, envelope: Envelope, hub: &dyn Deliver) -> bool {
-        if self.next.is_some_and(|next| seq < next) {
-            return false;
-        }
+    /// Takes a frame; `false` for a copy.
+    pub(super) fn frame(
+        &mut self,
+        (seq, at): (u64, Timestamp),
+        envelope: Envelope,
+        hub: &dyn Deliver,
+    ) -> bool {
+        let is_next = match self.next {
+            Next::Is(next) if seq < next => return false,
+            Next::Is(next) => seq == next,
+            Next::Since(_) => false,
+        };
         self.newest = self.newest.max(seq);
-        if self.next == Some(seq) || self.held.len() < MAX_HELD {
+        self.latest = self.latest.max(at);
+        if is_next || self.held.len() < MAX_HELD {
             self.held.insert(seq, envelope);
         }
         self.release(hub);
@@ -78,7 +123,10 @@ impl Track {
     /// has it already.
     pub(super) fn messages(&mut self, user: UserId, messages: &[Message], hub: &dyn Deliver) {
         for message in messages {
-            if self.next == Some(message.seq) && !self.held.contains_key(&message.seq) {
+            if matches!(self.next, Next::Is(next) if next == message.seq)
+                && !self.held.contains_key(&message.seq)
+            {
+                self.latest = self.latest.max(message.at);
                 let frame = Frame::message(message);
                 let envelope = Envelope { to: user, except: None, frame, way: Way::Store };
                 self.held.insert(message.seq, envelope);
@@ -89,14 +137,16 @@ impl Track {
 
     /// Leaves out what is missing before the next frame, or before all that were told of.
     pub(super) fn skip(&mut self, hub: &dyn Deliver) {
-        let next = self.held.first_key_value().map_or(self.newest + 1, |(seq, _)| *seq);
-        self.next = Some(next);
-        self.release(hub);
+        if let Next::Is(next) = self.next {
+            let to = self.held.keys().next().map_or(self.newest + 1, |first| *first);
+            self.next = Next::Is(next.max(to));
+            self.release(hub);
+        }
     }
 
     /// Delivers what is next. Under the lock, so that nothing overtakes.
     fn release(&mut self, hub: &dyn Deliver) {
-        while let Some(next) = &mut self.next
+        while let Next::Is(next) = &mut self.next
             && let Some(envelope) = self.held.remove(next)
         {
             *next += 1;
