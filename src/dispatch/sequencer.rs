@@ -49,8 +49,9 @@ const CATCHING_UP: usize = 16;
 /// Conversations whose begin is looked up at the same time.
 const LOOKING_UP: usize = 16;
 
-/// How long the first frame of a conversation may wait for what comes before it. Then it is
-/// delivered, and the client's `sync` closes the hole, if there is one.
+/// How long the first frame of a conversation may wait for what comes before it, and a session
+/// for its user's conversations of late. Then the frame is delivered, and the client's `sync`
+/// closes the hole, if there is one.
 const LOOK_UP: Duration = Duration::from_millis(500);
 
 /// Delivers to the hub, in order.
@@ -95,19 +96,13 @@ impl Sequencer {
     /// conversations are, so that what is older than the session is not delivered to it. Undone
     /// when what it returns is dropped and not kept.
     pub async fn open(&self, user: UserId) -> Opening<'_> {
-        let Inner { users, store, hub, .. } = &*self.inner;
-        let recent = before_now(2 * SKEW);
-        let is_first = users.open(user, recent);
+        let visit = self.inner.users.open(user);
         let opening = Opening { sequencer: self, user, kept: false };
-        // A store that does not answer costs a new session some copies, no more.
-        if is_first && let Ok(page) = store.conversations(user, None, PAGE).await {
-            for last in page.conversations.iter().map(|summary| &summary.last_message) {
-                if last.at >= recent
-                    && let Some(course) = users.course(user, last.conversation)
-                {
-                    users.follow(course, last.seq, &**hub);
-                }
-            }
+        if let Some(visit) = visit {
+            // However this ends.
+            let mut settling = Settling { inner: &self.inner, user, visit, since: None };
+            let latest = timeout(LOOK_UP, self.inner.follow_latest(user));
+            settling.since = latest.await.ok().flatten();
         }
         opening
     }
@@ -122,6 +117,24 @@ impl Sequencer {
     /// A session of a user has closed here; forgets them with the last.
     pub fn close(&self, user: UserId) {
         self.inner.users.close(user);
+    }
+}
+
+/// Lets the frames go that came while a user's first session opened.
+struct Settling<'a> {
+    inner: &'a Arc<Inner>,
+    user: UserId,
+    visit: u64,
+    since: Option<Timestamp>,
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        let Self { inner, user, visit, since } = self;
+        inner.users.settle((*user, *visit), *since, &*inner.hub).into_iter().for_each(|course| {
+            let inner = Arc::clone(inner);
+            tokio::spawn(async move { inner.fill(course).await });
+        });
     }
 }
 
@@ -181,6 +194,20 @@ impl Drop for Filling<'_> {
 }
 
 impl Inner {
+    /// Follows the conversations of late of a user whose first session opens. Returns since when the
+    /// user has nothing of others, if that is known.
+    async fn follow_latest(&self, user: UserId) -> Option<Timestamp> {
+        let recent = before_now(2 * SKEW);
+        let page = self.store.conversations(user, None, PAGE).await.ok()?;
+        let last = page.conversations.iter().map(|summary| &summary.last_message);
+        let latest: Vec<_> = last.filter(|last| last.at >= recent).collect();
+        for last in &latest {
+            let course = self.users.course(user, last.conversation)?;
+            self.users.follow(course, last.seq, &*self.hub);
+        }
+        (latest.len() < PAGE).then_some(recent)
+    }
+
     /// Fetches what is missing of what frames have told of.
     async fn fill(&self, course: Course) {
         let Self { users, hub, .. } = self;

@@ -37,9 +37,20 @@ struct Followed {
     opened: u32,
     /// Differs whenever they have left and come again.
     visit: u64,
-    /// Of a conversation that is not followed, they have what is older than this, and nothing else.
-    since: Timestamp,
+    /// What is known of conversations that are not followed.
+    others: Others,
     tracks: HashMap<Conversation, Track>,
+}
+
+/// What a user has of the conversations that are not followed.
+#[derive(Clone, Copy, Debug)]
+enum Others {
+    /// That is being found out: frames wait.
+    Unknown,
+    /// What is older than this, and nothing else.
+    Since(Timestamp),
+    /// Nobody knows: they begin with the first frame.
+    Anything,
 }
 
 /// One conversation of a user, until they leave.
@@ -74,17 +85,44 @@ impl Users {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session opens, whose user has what is older than `since`. Whether it is their first here.
-    pub(super) fn open(&self, user: UserId, since: Timestamp) -> bool {
+    /// A session opens. If it is its user's first here, which visit that begins: frames wait until
+    /// somebody says what the user [has](Self::settle).
+    pub(super) fn open(&self, user: UserId) -> Option<u64> {
         let mut shard = self.lock(user);
         let followed = shard.entry(user).or_insert_with(|| Followed {
             opened: 0,
             visit: self.visits.fetch_add(1, Ordering::Relaxed),
-            since,
+            others: Others::Unknown,
             tracks: HashMap::new(),
         });
         followed.opened += 1;
-        followed.opened == 1
+        (followed.opened == 1).then_some(followed.visit)
+    }
+
+    /// Of conversations that are not followed by now, a user has what is older than `since`, or
+    /// nobody knows what. Returns those of which frames wait.
+    pub(super) fn settle(
+        &self,
+        (user, visit): (UserId, u64),
+        since: Option<Timestamp>,
+        hub: &dyn Deliver,
+    ) -> Vec<Course> {
+        let mut shard = self.lock(user);
+        let followed = shard.get_mut(&user).filter(|it| it.visit == visit);
+        let Some(followed) = followed else { return Vec::new() };
+        followed.others = since.map_or(Others::Anything, Others::Since);
+        let mut stuck = Vec::new();
+        for (&conversation, track) in &mut followed.tracks {
+            match since {
+                Some(since) => track.look_back(since),
+                None => track.begin_with_first(hub),
+            }
+            if track.is_stuck() && !track.filling {
+                track.filling = true;
+                stuck.push(Course { user, conversation, visit });
+            }
+        }
+        stuck
     }
 
     /// A session has closed.
@@ -153,15 +191,20 @@ impl Followed {
     /// The track of a conversation of which the frame `seq` has come.
     fn track(&mut self, conversation: Conversation, seq: u64) -> &mut Track {
         if self.tracks.len() >= MAX_TRACKS && !self.tracks.contains_key(&conversation) {
-            self.since = before_now(SKEW);
-            self.tracks.retain(|_, track| track.filling || track.latest() >= self.since);
+            let since = before_now(SKEW);
+            self.tracks.retain(|_, track| track.filling || track.latest() >= since);
             if self.tracks.len() >= MAX_TRACKS {
                 self.tracks.retain(|_, track| track.filling);
             }
+            if let Others::Since(before) = &mut self.others {
+                *before = since.max(*before);
+            }
         }
-        self.tracks.entry(conversation).or_insert_with(|| match seq {
-            0 | 1 => Track::from(seq),
-            _ => Track::unplaced(self.since),
+        self.tracks.entry(conversation).or_insert_with(|| match self.others {
+            _ if seq <= 1 => Track::from(seq),
+            Others::Unknown => Track::waiting(),
+            Others::Since(since) => Track::unplaced(since),
+            Others::Anything => Track::from(seq),
         })
     }
 }

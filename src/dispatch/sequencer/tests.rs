@@ -252,3 +252,23 @@ async fn of_many_conversations_the_quiet_ones_are_forgotten() {
     }
     scene.hub.has([3, 1, 4, 5]).await;
 }
+
+#[tokio::test]
+async fn frames_wait_while_it_is_found_out_what_the_first_session_has() {
+    let mut scene = Scene::with(1).await;
+    scene.write(3).await;
+    let Inner { users, hub, .. } = &*scene.sequencer.inner;
+    for (since, waiting) in [(None, 0), (Some(before_now(SKEW)), 1)] {
+        scene.sequencer.close(bob());
+        let visit = users.open(bob()).unwrap();
+        assert!(users.open(bob()).is_none(), "another session of theirs");
+        users.close(bob());
+        scene.deliver(3);
+        scene.deliver(4);
+        let before = scene.hub.seqs().len();
+        assert!(users.settle((bob(), visit + 1), since, &**hub).is_empty(), "another visit");
+        assert_eq!(scene.hub.seqs().len(), before);
+        assert_eq!(users.settle((bob(), visit), since, &**hub).len(), waiting);
+    }
+    assert_eq!(scene.hub.seqs(), [3, 4], "nobody knows, so they begin with the first");
+}

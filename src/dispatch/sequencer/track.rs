@@ -10,6 +10,10 @@ use crate::{
     wire::Frame,
 };
 
+/// How much later than another a message may be sent whose frame overtakes the other's, in
+/// milliseconds: what is looked for is not what a session of the user may have from a `sync`.
+const SKEW: i64 = super::SKEW.as_millis() as i64;
+
 /// Frames that wait behind a hole; further ones are fetched from the store in their turn.
 const MAX_HELD: usize = 256;
 
@@ -35,6 +39,8 @@ enum Next {
     Is(u64),
     /// It is not known yet: the user has what is older than this.
     Since(Timestamp),
+    /// Nothing is known yet, and somebody is about to tell.
+    Unknown,
 }
 
 impl Track {
@@ -46,6 +52,18 @@ impl Track {
     /// Of a user who has what is older than `since`.
     pub(super) fn unplaced(since: Timestamp) -> Self {
         Self::new(Next::Since(since))
+    }
+
+    /// Of a user of whom it is about to be told.
+    pub(super) fn waiting() -> Self {
+        Self::new(Next::Unknown)
+    }
+
+    /// The user has what is older than `since`, if nothing was known yet.
+    pub(super) fn look_back(&mut self, since: Timestamp) {
+        if let Next::Unknown = self.next {
+            self.next = Next::Since(since);
+        }
     }
 
     fn new(next: Next) -> Self {
@@ -62,17 +80,18 @@ impl Track {
     pub(super) fn delivered(&self) -> Option<u64> {
         match self.next {
             Next::Is(next) => Some(next.saturating_sub(1)),
-            Next::Since(_) => None,
+            Next::Since(_) | Next::Unknown => None,
         }
     }
 
     /// While it is not known where to begin: the first frame that is held, and the moment before
-    /// which the user has everything.
+    /// which nothing can be missing.
     pub(super) fn first_unplaced(&self) -> Option<(u64, Timestamp)> {
-        match self.next {
-            Next::Is(_) => None,
-            Next::Since(since) => self.held.keys().next().map(|first| (*first, since)),
-        }
+        let Next::Since(since) = self.next else { return None };
+        let (first, envelope) = self.held.first_key_value()?;
+        // No frame is so late that it is overtaken by one that was sent much later.
+        let at = envelope.frame.place.map_or(since, |place| place.at);
+        Some((*first, since.max(Timestamp(at.0.saturating_sub(SKEW)))))
     }
 
     /// What comes next, if it is known to be missing.
@@ -88,10 +107,17 @@ impl Track {
         self.missing().is_some() || self.first_unplaced().is_some()
     }
 
+    /// Begins with the first frame that is held, if nothing was known yet.
+    pub(super) fn begin_with_first(&mut self, hub: &dyn Deliver) {
+        if let Some(first) = self.held.keys().next().copied() {
+            self.begin(first, hub);
+        }
+    }
+
     /// The user has all before `next`, or before the first frame that is held; if nothing was known
     /// yet.
     pub(super) fn begin(&mut self, next: u64, hub: &dyn Deliver) {
-        if let Next::Since(_) = self.next {
+        if let Next::Since(_) | Next::Unknown = self.next {
             let first = self.held.keys().next().copied();
             self.next = Next::Is(first.map_or(next, |first| first.min(next)));
             self.release(hub);
@@ -108,7 +134,7 @@ impl Track {
         let is_next = match self.next {
             Next::Is(next) if seq < next => return false,
             Next::Is(next) => seq == next,
-            Next::Since(_) => false,
+            Next::Since(_) | Next::Unknown => false,
         };
         self.newest = self.newest.max(seq);
         self.latest = self.latest.max(at);

@@ -13,8 +13,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// What a disk writes as a whole.
-const SECTOR: usize = 512;
+/// What a disk writes as a whole, or not at all: the physical sector of today's disks. Ext4 relies
+/// on it for the blocks that commit its journal; one that is torn fails the journal's recovery.
+const SECTOR: usize = 4096;
 
 const OPTION_MAGIC: u64 = 0x4948_4156_454F_5054;
 const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
