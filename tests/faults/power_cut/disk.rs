@@ -76,6 +76,13 @@ impl Disk {
         self.plates.lock().expect("the disk").fuse = Some(writes);
     }
 
+    /// Lets the power fail now, under a machine that writes nothing any more.
+    pub fn cut_now(&self) {
+        let mut plates = self.plates.lock().expect("the disk");
+        plates.fuse = None;
+        plates.life += 1;
+    }
+
     /// What the cut left, once it has happened: of the sectors in the cache, those for which
     /// `coin` says so. Returns how many are lost, and how often the disk had been flushed.
     pub fn cut(&self, mut coin: impl FnMut() -> bool) -> Option<(usize, usize)> {

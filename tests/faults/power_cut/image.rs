@@ -36,6 +36,7 @@ ip address add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 options=$(sed 's/.*mount=\([^ ]*\).*/\1/' /proc/cmdline)
 mount -t ext4 -o "$options" /dev/vda /data || poweroff -f
+while sleep 1; do echo the machine goes on; done &
 export CONFAB_STORE__PATH=/data/confab CONFAB_CONFIG=/confab.toml
 /bin/confab
 poweroff -f

@@ -111,6 +111,11 @@ impl Machine {
         String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 
+    /// How many bytes it has said: more each second while it goes on, whatever the daemon does.
+    pub fn said(&self) -> u64 {
+        fs::metadata(&self.console).map_or(0, |console| console.len())
+    }
+
     fn wait(&mut self) {
         let started = Instant::now();
         while !is_ready(&self.admin) {

@@ -36,6 +36,10 @@ const LOAD: usize = 50;
 /// How long the load may take: the machine is emulated.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// For how long an emulated machine may say nothing. Then it stands still as a whole, which QEMU's
+/// emulation does once in a while; its power is cut there.
+const STANDSTILL: Duration = Duration::from_secs(15);
+
 /// The disk's size, in MiB.
 const DISK: usize = 128;
 
@@ -93,11 +97,23 @@ async fn cut_under_load(
     }
     let wanted = LOAD + (coin() % 50) as usize;
     let started = Instant::now();
+    let (mut said, mut goes_on) = (machine.said(), started);
     while counts.iter().any(|count| count.load(Ordering::Relaxed) < wanted) {
-        assert!(started.elapsed() < PATIENCE, "{counts:?} of {wanted} messages each");
+        let console = || machine.console();
+        assert!(started.elapsed() < PATIENCE, "{counts:?} of {wanted} each:\n{}", console());
+        if machine.said() != said {
+            (said, goes_on) = (machine.said(), Instant::now());
+        }
+        if goes_on.elapsed() > STANDSTILL {
+            println!("the emulated machine stands still");
+            break;
+        }
         sleep(Duration::from_millis(5)).await;
     }
-    disk.cut_after((coin() % 20) as usize);
+    match coin() % 20 {
+        _ if goes_on.elapsed() > STANDSTILL => disk.cut_now(),
+        writes => disk.cut_after(writes as usize),
+    }
     let mut survives = || !lossy && coin().is_multiple_of(2);
     let (lost, flushes) = until("the power fails", async || disk.cut(&mut survives)).await;
     machine.kill();
