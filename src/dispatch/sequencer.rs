@@ -131,10 +131,8 @@ struct Settling<'a> {
 impl Drop for Settling<'_> {
     fn drop(&mut self) {
         let Self { inner, user, visit, since } = self;
-        inner.users.settle((*user, *visit), *since, &*inner.hub).into_iter().for_each(|course| {
-            let inner = Arc::clone(inner);
-            tokio::spawn(async move { inner.fill(course).await });
-        });
+        let stuck = inner.users.settle((*user, *visit), *since, &*inner.hub);
+        stuck.into_iter().for_each(|course| inner.start_filling(course));
     }
 }
 
@@ -174,10 +172,7 @@ impl Deliver for Sequencer {
         match self.inner.users.take(&place, envelope, &*self.inner.hub) {
             Taken::Gone | Taken::Kept => {}
             Taken::Copy => COPIES.increment(1),
-            Taken::Stuck(course) => {
-                let inner = Arc::clone(&self.inner);
-                tokio::spawn(async move { inner.fill(course).await });
-            }
+            Taken::Stuck(course) => self.inner.start_filling(course),
         }
     }
 }
@@ -206,6 +201,11 @@ impl Inner {
             self.users.follow(course, last.seq, &*self.hub);
         }
         (latest.len() < PAGE).then_some(recent)
+    }
+
+    fn start_filling(self: &Arc<Self>, course: Course) {
+        let inner = Arc::clone(self);
+        tokio::spawn(async move { inner.fill(course).await });
     }
 
     /// Fetches what is missing of what frames have told of.

@@ -117,8 +117,7 @@ impl Users {
                 Some(since) => track.look_back(since),
                 None => track.begin_with_first(hub),
             }
-            if track.is_stuck() && !track.filling {
-                track.filling = true;
+            if track.begins_filling() {
                 stuck.push(Course { user, conversation, visit });
             }
         }
@@ -174,11 +173,10 @@ impl Users {
         if !track.frame((place.seq, place.at), envelope, hub) {
             return Taken::Copy;
         }
-        if track.filling || !track.is_stuck() {
-            return Taken::Kept;
+        if track.begins_filling() {
+            return Taken::Stuck(Course { user, conversation, visit });
         }
-        track.filling = true;
-        Taken::Stuck(Course { user, conversation, visit })
+        Taken::Kept
     }
 
     #[cfg(test)]

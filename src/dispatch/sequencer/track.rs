@@ -102,9 +102,12 @@ impl Track {
         }
     }
 
-    /// Whether a task is needed to go on.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.missing().is_some() || self.first_unplaced().is_some()
+    /// Whether a task is needed to go on, and there is none. From now on there is.
+    pub(super) fn begins_filling(&mut self) -> bool {
+        let is_stuck = self.missing().is_some() || self.first_unplaced().is_some();
+        let begins = is_stuck && !self.filling;
+        self.filling |= begins;
+        begins
     }
 
     /// Begins with the first frame that is held, if nothing was known yet.
